@@ -1,0 +1,160 @@
+// Package plan is what a document and a configuration promise together: immutable data that serve obeys, attack tries
+// to break, check audits and prove reports on.
+//
+// It is data only: no I/O, no functions, no secrets (only where they come from). Two equal plans have equal hashes.
+package plan
+
+import (
+	"encoding/json"
+	"net/netip"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/secret"
+)
+
+// Plan is the whole promise. It is never changed after compile.Seal.
+type Plan struct {
+	Hash string `json:"-"` // hex SHA-256 over the rest; see Sum
+
+	Title       string          `json:"title"`
+	Version     string          `json:"version"`     // the API's own version, info.version
+	Environment string          `json:"environment"` // "production" or "development"
+	DocumentAt  string          `json:"document_at"` // the document's path as configured
+	Dialect     string          `json:"dialect"`     // "3.0" or "3.1": how schemas are read
+	Configured  string          `json:"configured"`  // the configuration's path, "" for flags only
+	PublicURL   string          `json:"public_url"`  // without a trailing slash; "" on loopback without url
+	Document    json.RawMessage `json:"document"`    // the effective document, every $ref local; schema pointers lead into it
+
+	Operations []*Operation `json:"operations"` // the document's, then Portreeve's own (Own != "")
+	Unmatched  *Operation   `json:"unmatched"`  // what a request gets that fits none of them
+
+	Server   Server   `json:"server"`
+	Edge     Edge     `json:"edge"`
+	CORS     CORS     `json:"cors"`
+	Identity Identity `json:"identity"`
+	Roles    []Role   `json:"roles"` // sorted by name
+	Guard    Guard    `json:"guard"`
+	Upstream Upstream `json:"upstream"`
+	Audit    Audit    `json:"audit"`
+	Help     Help     `json:"help"`
+
+	Staleness time.Duration `json:"staleness"` // bound for keys, users, roles, revocations while a store is away
+	Unsafe    []Switch      `json:"unsafe"`    // every protection that was switched off
+}
+
+// Source is where a rule was written, "openapi.yaml:41"; a default says so.
+type Source string
+
+// Server says where the gate listens.
+type Server struct {
+	Listen  string        `json:"listen"`
+	Admin   string        `json:"admin"`
+	Data    string        `json:"data"` // data directory
+	Store   Store         `json:"store"`
+	TLSCert string        `json:"tls_cert"`
+	TLSKey  string        `json:"tls_key"`
+	Header  time.Duration `json:"header_timeout"` // to receive a whole header
+	Idle    time.Duration `json:"idle_timeout"`   // between requests, and between two reads or writes of one
+	Drain   time.Duration `json:"drain_timeout"`  // for requests in flight at shutdown
+	Held    int64         `json:"held_bytes"`     // one budget for all bytes held in memory
+	Debug   bool          `json:"debug"`
+}
+
+// TLS reports whether the public listener speaks TLS itself.
+func (s *Server) TLS() bool { return s.TLSCert != "" }
+
+// Store names the state's home.
+type Store struct {
+	SQLite   string     `json:"sqlite"`
+	Postgres secret.Ref `json:"postgres"`
+}
+
+// Edge bounds what is read from a connection.
+type Edge struct {
+	Hosts          []string       `json:"hosts"` // lower case, host[:port]; empty: any (loopback only)
+	TrustedProxies []netip.Prefix `json:"trusted_proxies"`
+	MaxHeaderBytes int            `json:"max_header_bytes"`
+	MaxHeaders     int            `json:"max_headers"`
+	MaxTarget      int            `json:"max_target"` // bytes of path and query
+}
+
+// CORS is the allow-list of foreign origins (Fetch standard, "CORS protocol").
+type CORS struct {
+	Origins     []string      `json:"origins"`
+	Credentials bool          `json:"credentials"`
+	MaxAge      time.Duration `json:"max_age"`
+	Expose      []string      `json:"expose"`
+	Source      Source        `json:"source"`
+}
+
+// Guard holds what is counted before anybody is known.
+type Guard struct {
+	Address  Limit `json:"address"`  // requests of one address
+	Failures Limit `json:"failures"` // bad credentials of one address
+}
+
+// Limit is one rate. Text is its configured form, "100/1h" or "5/s burst 20"; "" means none.
+type Limit struct {
+	Name   string        `json:"name"` // the RateLimit field's policy name
+	Text   string        `json:"text"`
+	Count  int           `json:"count"`
+	Window time.Duration `json:"window"`
+	Rate   float64       `json:"rate"` // per second, for GCRA
+	Burst  int           `json:"burst"`
+	Source Source        `json:"source"`
+}
+
+// Set reports whether the limit limits anything.
+func (l Limit) Set() bool { return l.Text != "" }
+
+// Role is a named set of permissions.
+type Role struct {
+	Name        string   `json:"name"`
+	Permissions []string `json:"permissions"` // `*` is exactly one segment; a lone "*" is all but portreeve:
+}
+
+// Upstream is the API behind the gate.
+type Upstream struct {
+	URL       string        `json:"url"` // scheme and host; "" for middleware
+	BasePath  string        `json:"base_path"`
+	Timeout   time.Duration `json:"timeout"`
+	Headers   []Header      `json:"headers"` // set on every request, sorted by name
+	Forward   []string      `json:"forward"` // credentials passed on, canonical header names
+	CA        string        `json:"ca"`
+	Assertion *Assertion    `json:"assertion"`
+	Source    Source        `json:"source"`
+}
+
+// Header is one header set on requests to the upstream; its value is plain or a secret.
+type Header struct {
+	Name   string     `json:"name"`
+	Value  string     `json:"value,omitempty"`
+	Secret secret.Ref `json:"secret"`
+}
+
+// Assertion asks for Portreeve-Assertion, a short-lived signed JWT by which the upstream knows the gate.
+type Assertion struct {
+	Audience string        `json:"audience"`
+	Lifetime time.Duration `json:"lifetime"`
+}
+
+// Audit is the ledger's place and bounds.
+type Audit struct {
+	Dir   string `json:"dir"`
+	Queue int    `json:"queue"` // events an async writer may wait with
+}
+
+// Help is whom to tell about a weakness (RFC 9116).
+type Help struct {
+	Contact    []string `json:"contact"`
+	Policy     string   `json:"policy"`
+	Encryption string   `json:"encryption"`
+}
+
+// Switch is one protection switched off, with the reason its owner gave.
+type Switch struct {
+	Name   string    `json:"name"` // "unsafe_observe"
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until,omitzero"`
+	Source Source    `json:"source"`
+}

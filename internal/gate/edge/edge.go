@@ -1,0 +1,188 @@
+package edge
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/portreeve/portreeve/access"
+	"github.com/portreeve/portreeve/internal/control"
+	"github.com/portreeve/portreeve/internal/gate/exchange"
+	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/problem"
+)
+
+// Name is the stage's name in the order.
+const Name = "edge"
+
+var controls = []control.ID{"validate.strict-schema", "limit.size", "inventory.documented"}
+
+// Stage is the edge of one plan.
+type Stage struct {
+	rule   plan.Edge
+	router *router
+	chains func(*plan.Operation) *exchange.Chain
+	none   *plan.Operation
+}
+
+// New builds the router of a plan. chains gives the chain of an operation; it is asked only while serving.
+func New(p *plan.Plan, chains func(*plan.Operation) *exchange.Chain) (*Stage, error) {
+	r, err := newRouter(p.Operations)
+	if err != nil {
+		return nil, fmt.Errorf("routing: %w", err)
+	}
+	return &Stage{rule: p.Edge, router: r, chains: chains, none: p.Unmatched}, nil
+}
+
+// Bind returns the edge's step. It is the same for every operation, because it runs before one is known.
+func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
+	host := "any host"
+	if len(s.rule.Hosts) > 0 {
+		host = "host " + strings.Join(s.rule.Hosts, " or ")
+	}
+	return exchange.Step{
+		Stage:    Name,
+		Rule:     fmt.Sprintf("one canonical form; %s; at most %d headers, %d bytes of target", host, s.rule.MaxHeaders, s.rule.MaxTarget),
+		Source:   "built in",
+		Controls: controls,
+		Enter:    s.enter,
+	}, nil
+}
+
+func refuse(x *exchange.Exchange, status int, fine access.Reason, detail string) exchange.Verdict {
+	reason := problem.InvalidRequest
+	if status == http.StatusNotFound {
+		reason = problem.NotFound
+	}
+	return x.Refuse(exchange.Refusal{Status: status, Reason: reason, Fine: fine, Detail: detail})
+}
+
+// enter brings the request to its canonical form and finds its operation.
+func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
+	r := x.Request
+	s.unmatched(x)
+	switch r.Method {
+	case http.MethodTrace, http.MethodConnect:
+		return refuse(x, http.StatusMethodNotAllowed, "method_refused", "")
+	}
+	if len(r.RequestURI) > s.rule.MaxTarget || len(r.URL.RawPath)+len(r.URL.Path)+len(r.URL.RawQuery) > 2*s.rule.MaxTarget {
+		return refuse(x, http.StatusRequestURITooLong, "target_too_long", "")
+	}
+	if !s.knownHost(r.Host) {
+		return refuse(x, http.StatusMisdirectedRequest, "host_unknown", "this host is not served here")
+	}
+	if why := judgeHeaders(r.Header, s.rule.MaxHeaders); why != "" {
+		status := http.StatusBadRequest
+		if why == "header_count" {
+			status = http.StatusRequestHeaderFieldsTooLarge
+		}
+		return refuse(x, status, access.Reason(why), "")
+	}
+	if r.Header.Get("Upgrade") != "" {
+		return refuse(x, http.StatusBadRequest, "upgrade_refused", "protocol upgrades are not offered")
+	}
+	clean(r.Header)
+	if err := targetBytes(r.RequestURI); err != nil {
+		return refuse(x, http.StatusBadRequest, access.Reason(err.Error()), "the request target is not in its plain form")
+	}
+	var room [16]segment
+	segments, err := canonicalPath(r.URL.EscapedPath(), room[:0])
+	if err != nil {
+		return refuse(x, http.StatusBadRequest, access.Reason(err.Error()), "the path is not in its plain form")
+	}
+	if x.Query, err = canonicalQuery(r.URL.RawQuery, x.Query[:0]); err != nil {
+		return refuse(x, http.StatusBadRequest, access.Reason(err.Error()), "the query is not in its plain form")
+	}
+	canonicalise(r, segments, x.Query)
+	return s.match(x, segments)
+}
+
+// match finds the operation. A preflight is matched as the request it asks for (Fetch, "CORS-preflight request").
+func (s *Stage) match(x *exchange.Exchange, segments []segment) exchange.Verdict {
+	var values [8]string
+	f, ok := s.router.root.find(segments, values[:0])
+	if !ok {
+		return refuse(x, http.StatusNotFound, "path_undeclared", "")
+	}
+	method := x.Request.Method
+	rt, ok := f.route(method)
+	if !ok && method == http.MethodOptions && x.Request.Header.Get("Origin") != "" {
+		if asked := x.Request.Header.Get("Access-Control-Request-Method"); asked != "" {
+			rt, ok = f.route(asked)
+		}
+	}
+	if !ok {
+		return x.Refuse(exchange.Refusal{Status: http.StatusMethodNotAllowed, Reason: problem.InvalidRequest,
+			Fine: "method_undeclared", Allow: f.allow()})
+	}
+	x.Op, x.Chain = rt.op, s.chains(rt.op)
+	x.Path = f.params(rt, x.Path[:0])
+	return exchange.Pass
+}
+
+func (s *Stage) unmatched(x *exchange.Exchange) {
+	x.Op, x.Chain = s.none, s.chains(s.none)
+}
+
+// knownHost compares the authority with the configured hosts; a default port may be left out.
+func (s *Stage) knownHost(host string) bool {
+	if len(s.rule.Hosts) == 0 {
+		return true
+	}
+	h := strings.ToLower(host)
+	return slices.Contains(s.rule.Hosts, h)
+}
+
+// targetBytes refuses what net/url would read generously: fragments, raw controls, other bytes than visible ASCII, and
+// forms of the target other than a path (absolute-form is accepted where net/http made a path of it).
+func targetBytes(uri string) error {
+	for i := 0; i < len(uri); i++ {
+		switch c := uri[i]; {
+		case c == '#':
+			return errChar
+		case c <= 0x20 || c == 0x7f:
+			return errControl
+		case c >= utf8.RuneSelf:
+			return errUTF8
+		}
+	}
+	return nil
+}
+
+// canonicalise writes the canonical form back, so that every later reader sees what was judged.
+func canonicalise(r *http.Request, segments []segment, query []exchange.Param) {
+	var escaped, decoded strings.Builder
+	for _, s := range segments {
+		escaped.WriteByte('/')
+		escaped.WriteString(s.escaped)
+		decoded.WriteByte('/')
+		decoded.WriteString(s.decoded)
+	}
+	u := url.URL{Path: decoded.String(), RawPath: escaped.String()}
+	u.RawQuery = EncodeQuery(query)
+	*r.URL = u
+	r.RequestURI = u.RawPath
+	if u.RawQuery != "" {
+		r.RequestURI += "?" + u.RawQuery
+	}
+}
+
+// EncodeQuery writes canonical pairs as a query. A pair without "=" and one with an empty value are the same.
+func EncodeQuery(query []exchange.Param) string {
+	if len(query) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for i, p := range query {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(p.Name)
+		b.WriteByte('=')
+		b.WriteString(p.Value)
+	}
+	return b.String()
+}

@@ -1,0 +1,275 @@
+package exchange
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/problem"
+)
+
+const secretBody = "THE-ORIGINS-OWN-BYTES"
+
+type originFunc func(*Exchange) Verdict
+
+func (f originFunc) Answer(x *Exchange) Verdict { return f(x) }
+
+// serve runs one exchange over a real connection: what a recorder would hide (hang-ups, framing) counts here.
+func serve(t testing.TB, steps []Step, origin Origin, budget *Budget) (status int, header http.Header, body string, cut bool) {
+	t.Helper()
+	op := &plan.Operation{ID: "test"}
+	chain := NewChain(op, steps, len(steps)-1)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &Exchange{ID: "00000000-0000-4000-8000-000000000000", Op: op, Chain: chain, Request: r}
+		x.Open(w, budget)
+		x.Run(0, origin)
+	}))
+	srv.Config.ErrorLog = nil
+	srv.Start()
+	defer srv.Close()
+	resp, err := srv.Client().Get(srv.URL)
+	if err != nil {
+		return 0, nil, "", true
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, resp.Header, string(b), err != nil
+}
+
+func deliver(d plan.Delivery) Step {
+	return Step{Stage: "upstream", Head: func(x *Exchange) Verdict { x.Out.Deliver(d, nil); return Pass }}
+}
+
+func writes(s string) Origin {
+	return originFunc(func(x *Exchange) Verdict {
+		x.Out.Header().Set("Content-Type", "text/plain")
+		x.Out.Header().Set("X-Origin", secretBody)
+		x.Out.Write([]byte(s))
+		return Pass
+	})
+}
+
+func TestWhatEveryStepPassesIsDelivered(t *testing.T) {
+	for _, d := range []plan.Delivery{plan.Hold, plan.Relay} {
+		status, h, body, cut := serve(t, []Step{deliver(d)}, writes(secretBody), NewBudget(1<<20))
+		if status != 200 || body != secretBody || cut || h.Get("X-Origin") != secretBody {
+			t.Errorf("%s: got %d %q cut=%v", d, status, body, cut)
+		}
+	}
+	if status, _, body, _ := serve(t, []Step{deliver(plan.Empty)}, writes(secretBody), nil); status != 200 || body != "" {
+		t.Errorf("empty: got %d %q", status, body)
+	}
+}
+
+func TestAForgottenVerdictRefuses(t *testing.T) {
+	forgets := map[string]Step{
+		"enter": {Stage: "s", Enter: func(*Exchange) Verdict { return Undecided }},
+		"head":  {Stage: "s", Head: func(*Exchange) Verdict { return Undecided }},
+		"part":  {Stage: "s", Part: func(_ *Exchange, _, p []byte) ([]byte, Verdict) { return p, Undecided }},
+	}
+	for name, step := range forgets {
+		status, h, body, _ := serve(t, []Step{step, deliver(plan.Hold)}, writes(secretBody), NewBudget(1<<20))
+		if status != 500 || strings.Contains(body, secretBody) || h.Get("X-Origin") != "" {
+			t.Errorf("%s: got %d %q", name, status, body)
+		}
+	}
+	if status, _, body, _ := serve(t, nil, writes(secretBody), nil); status != 500 || strings.Contains(body, secretBody) {
+		t.Errorf("no step fixed a delivery: got %d %q", status, body)
+	}
+	if status, _, _, _ := serve(t, []Step{deliver(plan.Hold)}, originFunc(func(*Exchange) Verdict { return Undecided }), NewBudget(1)); status != 500 {
+		t.Errorf("origin: got %d", status)
+	}
+}
+
+func TestARefusalIsOneProblemDressedByAll(t *testing.T) {
+	dress := Step{Stage: "harden", Dress: func(x *Exchange) { x.Out.Client().Set("X-Dressed", "yes") }}
+	no := Step{Stage: "authz", Enter: func(x *Exchange) Verdict {
+		return x.Refuse(Refusal{Status: 429, Reason: problem.RateLimited, Retry: 1500e6, Fine: "secret-cause", Cause: errors.New("secret-cause")})
+	}}
+	status, h, body, _ := serve(t, []Step{no, dress, deliver(plan.Hold)}, writes(secretBody), NewBudget(1<<20))
+	var p map[string]any
+	if err := json.Unmarshal([]byte(body), &p); err != nil || status != 429 || p["reason"] != "rate_limited" {
+		t.Errorf("got %d %q", status, body)
+	}
+	if h.Get("X-Dressed") != "yes" || h.Get("Retry-After") != "2" || h.Get("Content-Type") != problem.ContentType {
+		t.Errorf("header %v", h)
+	}
+	if strings.Contains(body, "secret-cause") {
+		t.Errorf("the cause left: %q", body)
+	}
+}
+
+func TestARefusedStreamIsCutOff(t *testing.T) {
+	second := originFunc(func(x *Exchange) Verdict {
+		x.Out.Write([]byte("first "))
+		x.Out.Flush()
+		return x.Refuse(Refusal{Status: 502, Reason: problem.Upstream})
+	})
+	if _, _, _, cut := serve(t, []Step{deliver(plan.Relay)}, second, nil); !cut {
+		t.Error("an unfinished answer looked whole")
+	}
+}
+
+func TestHoldingIsBounded(t *testing.T) {
+	big := originFunc(func(x *Exchange) Verdict {
+		for range 5 {
+			if _, err := x.Out.Write(make([]byte, 1<<20)); err != nil {
+				return Refused
+			}
+		}
+		return Pass
+	})
+	if status, _, _, _ := serve(t, []Step{deliver(plan.Hold)}, big, NewBudget(64<<20)); status != 502 {
+		t.Errorf("larger than one body may be: got %d", status)
+	}
+	b := NewBudget(2 << 20)
+	if status, h, _, _ := serve(t, []Step{deliver(plan.Hold)}, big, b); status != 503 || h.Get("Retry-After") == "" {
+		t.Errorf("larger than the budget: got %d", status)
+	}
+	if b.Left() != 2<<20 {
+		t.Errorf("budget not given back: %d left", b.Left())
+	}
+}
+
+func TestObservingLetsPassAndSays(t *testing.T) {
+	var seen []Observation
+	steps := []Step{
+		{Stage: "validate", Observe: true, Enter: func(x *Exchange) Verdict { return x.Refuse(Refusal{Status: 400, Fine: "body"}) }},
+		{Stage: "audit", Close: func(x *Exchange) { seen = x.Observed }},
+		deliver(plan.Hold),
+	}
+	if status, _, body, _ := serve(t, steps, writes("fine"), NewBudget(1<<20)); status != 200 || body != "fine" {
+		t.Errorf("got %d %q", status, body)
+	}
+	if len(seen) != 1 || seen[0].Fine != "body" {
+		t.Errorf("observed %v", seen)
+	}
+}
+
+func TestTheSinkHasNoBackDoor(t *testing.T) {
+	var s any = new(Sink)
+	if _, ok := s.(interface{ Unwrap() http.ResponseWriter }); ok {
+		t.Error("Unwrap would let bytes past the chain")
+	}
+	if _, ok := s.(http.Hijacker); ok {
+		t.Error("Hijack would let bytes past the chain")
+	}
+	if _, ok := s.(io.ReaderFrom); ok {
+		t.Error("ReadFrom would let bytes past the chain")
+	}
+}
+
+func TestWritesAfterTheEndGoNowhere(t *testing.T) {
+	var kept *Sink
+	origin := originFunc(func(x *Exchange) Verdict { kept = &x.Out; x.Out.Write([]byte("x")); return Pass })
+	serve(t, []Step{deliver(plan.Hold)}, origin, NewBudget(1<<20))
+	if _, err := kept.Write([]byte(secretBody)); !errors.Is(err, ErrRefused) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// FuzzNothingPassesUnjudged builds chains of steps that misbehave as the bytes say — forget, refuse, panic, write
+// themselves, answer — around an origin that misbehaves too, and holds that the origin's bytes reach the client only
+// when every step passed everything.
+func FuzzNothingPassesUnjudged(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 0})
+	f.Add([]byte{1, 7, 3, 2, 9, 4})
+	f.Add([]byte{5, 5, 5, 11, 6, 8, 10})
+	f.Fuzz(func(t *testing.T, plot []byte) {
+		if len(plot) > 24 {
+			return
+		}
+		allowed := true
+		next := func() byte {
+			if len(plot) == 0 {
+				return 0
+			}
+			b := plot[0]
+			plot = plot[1:]
+			return b
+		}
+		delivery := []plan.Delivery{plan.Hold, plan.Relay, plan.Empty, "", plan.Items}[next()%5]
+		var steps []Step
+		for len(plot) > 2 {
+			steps = append(steps, misbehave(next(), &allowed))
+		}
+		steps = append(steps, deliver(delivery))
+		if delivery == "" || delivery == plan.Items {
+			allowed = false // no framing was given
+		}
+		originMode := next()
+		origin := originFunc(func(x *Exchange) Verdict {
+			switch originMode % 6 {
+			case 1:
+				x.Out.WriteHeader(103)
+				x.Out.WriteHeader(200)
+				x.Out.WriteHeader(500)
+			case 2:
+				x.Out.Write([]byte(secretBody))
+				allowed = allowed && delivery == plan.Relay // what a relay sent is sent; the rest is cut off
+				panic("origin")
+			case 3:
+				x.Out.Write([]byte(secretBody))
+				allowed = allowed && delivery == plan.Relay
+				return Undecided
+			case 4:
+				x.Out.Header().Set("X-Origin", secretBody)
+				x.Out.Write([]byte(secretBody))
+				x.Out.Flush()
+			}
+			x.Out.Write([]byte(secretBody))
+			return Pass
+		})
+		status, h, body, _ := serve(t, steps, origin, NewBudget(1<<20))
+		leaked := strings.Contains(body, secretBody) || strings.Contains(h.Get("X-Origin"), secretBody)
+		if leaked && !allowed {
+			t.Errorf("bytes of the origin reached the client: %d %v %q", status, h, body)
+		}
+	})
+}
+
+// misbehave returns a step that behaves as mode says and notes when it does not allow.
+func misbehave(mode byte, allowed *bool) Step {
+	s := Step{Stage: "s"}
+	deny := func() { *allowed = false }
+	switch mode % 12 {
+	case 1:
+		deny()
+		s.Enter = func(*Exchange) Verdict { return Undecided }
+	case 2:
+		deny()
+		s.Enter = func(x *Exchange) Verdict { return x.Refuse(Refusal{Status: 403}) }
+	case 3:
+		deny()
+		s.Enter = func(*Exchange) Verdict { panic("enter") }
+	case 4:
+		deny()
+		s.Head = func(*Exchange) Verdict { return Undecided }
+	case 5:
+		deny()
+		s.Head = func(*Exchange) Verdict { panic("head") }
+	case 6:
+		deny()
+		s.Enter = func(x *Exchange) Verdict { x.Reply.Status = 204; return Answered }
+	case 7:
+		s.Dress = func(x *Exchange) { panic("dress") }
+		deny()
+	case 8:
+		s.Close = func(x *Exchange) { panic("close") }
+	case 9:
+		s.Enter = func(x *Exchange) Verdict { x.Out.WriteHeader(200); return x.Refuse(Refusal{Status: 403}) }
+		deny()
+	case 10:
+		s.Enter = func(*Exchange) Verdict { return Verdict(200) }
+		deny()
+	case 11:
+		s.Enter = func(x *Exchange) Verdict { return x.Refuse(Refusal{}) } // a refusal that says nothing
+		deny()
+	}
+	return s
+}

@@ -1,0 +1,392 @@
+package exchange
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/problem"
+)
+
+// MaxHeld bounds one held body, request's or answer's, in bytes.
+const MaxHeld = 4 << 20
+
+// ErrRefused is what an origin gets that writes on after its answer was refused or is over.
+var ErrRefused = errors.New("the answer was refused")
+
+type sinkState uint8
+
+const (
+	waiting  sinkState = iota // no head yet
+	holding                   // the whole body is collected
+	cutting                   // item by item; the head may have left
+	relaying                  // bytes are copied; the head has left
+	swallow                   // bytes are dropped: the answer has no body
+	refused                   // the client got, or will get, a problem
+	closed                    // over
+)
+
+// Framing cuts a streamed body into items and frames those that may leave.
+type Framing interface {
+	Split(p []byte, emit func(item []byte) error) error // feeds bytes, calls emit for each whole item
+	End(emit func(item []byte) error) error             // the body is over; an unfinished one is an error
+	Frame(dst, item []byte, first bool) []byte          // appends an item as it stands in the stream
+	Tail(dst []byte, any bool) []byte                   // appends what closes the stream
+}
+
+// Sink is the http.ResponseWriter an origin writes into. It has no Unwrap, Hijack or ReadFrom: those would let bytes
+// past the chain. It may be used from several goroutines; after the exchange is over it refuses every write.
+type Sink struct {
+	x      *Exchange
+	w      http.ResponseWriter
+	budget *Budget
+
+	mu      sync.Mutex
+	state   sinkState
+	header  http.Header // the origin's own; copied to the client only when it passed
+	status  int
+	fixed   bool // a step fixed the delivery
+	deliver plan.Delivery
+	framing Framing
+	limit   time.Duration // rolling write deadline
+	sent    bool          // a head has left
+	items   int
+	held    []byte
+	spare   []byte // where a step may write
+	frame   []byte
+	taken   int64
+	written int64
+}
+
+// Open prepares an exchange for a request. It must be called once, before Run.
+func (x *Exchange) Open(w http.ResponseWriter, b *Budget) {
+	x.Out.x, x.Out.w, x.Out.budget = x, w, b
+	x.Out.header = make(http.Header, 8)
+}
+
+// SetWriteTimeout makes every write to the client carry a deadline of d from then on; zero sets none.
+func (s *Sink) SetWriteTimeout(d time.Duration) { s.limit = d }
+
+// Header returns the origin's answer header. Steps may read and change it in Head.
+func (s *Sink) Header() http.Header { return s.header }
+
+// Client returns the header that will leave; steps change it in Dress.
+func (s *Sink) Client() http.Header { return s.w.Header() }
+
+// Status returns the status that leaves, or the origin's as long as nothing left; 0 before there is any.
+func (s *Sink) Status() int { return s.status }
+
+// SetStatus changes the status in Head: the answer leaves with this one.
+func (s *Sink) SetStatus(code int) { s.status = code }
+
+// Written returns the body bytes that left.
+func (s *Sink) Written() int64 { return s.written }
+
+// Deliver fixes how the body travels; a step calls it once in Head. framing is needed for items alone.
+func (s *Sink) Deliver(d plan.Delivery, framing Framing) {
+	s.deliver, s.framing, s.fixed = d, framing, true
+}
+
+// Delivery returns what Deliver fixed.
+func (s *Sink) Delivery() plan.Delivery { return s.deliver }
+
+// WriteHeader takes the origin's status and lets the chain judge it with the header. Informational statuses are dropped:
+// nothing may leave before the answer is judged.
+func (s *Sink) WriteHeader(code int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.head(code)
+}
+
+func (s *Sink) head(code int) {
+	if s.state != waiting || code < 200 {
+		return
+	}
+	s.status = code
+	for _, step := range s.x.Chain.answer {
+		if step.Head == nil {
+			continue
+		}
+		if !s.passed(step, step.Head(s.x)) {
+			s.refuseLocked(step)
+			return
+		}
+	}
+	switch {
+	case !s.fixed:
+		s.x.No = internalRefusal("undecided", errNoRule)
+		s.refuseLocked(nil)
+	case s.deliver == plan.Hold:
+		s.state = holding
+	case s.deliver == plan.Items && s.framing != nil:
+		s.state = cutting
+	case s.deliver == plan.Relay:
+		s.state = relaying
+		s.sendHead(-1)
+	case s.deliver == plan.Empty:
+		s.state = swallow
+		s.sendHead(0)
+	default:
+		s.x.No = internalRefusal("undecided", errNoRule)
+		s.refuseLocked(nil)
+	}
+}
+
+// passed reads a verdict on the answer; an undecided one refuses.
+func (s *Sink) passed(step *Step, v Verdict) bool {
+	switch v {
+	case Pass:
+		return true
+	case Refused:
+		return s.x.watched(step)
+	}
+	s.x.No = internalRefusal("undecided", errUndecided)
+	return false
+}
+
+// Write takes bytes of the origin's body. It returns ErrRefused once the answer is refused or over.
+func (s *Sink) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == waiting {
+		s.head(http.StatusOK)
+	}
+	switch s.state {
+	case holding:
+		return s.hold(p)
+	case cutting:
+		if err := s.framing.Split(p, s.item); err != nil {
+			s.cut(err)
+			return 0, ErrRefused
+		}
+		return len(p), nil
+	case relaying:
+		n, err := s.send(p)
+		return n, err
+	case swallow:
+		return len(p), nil
+	}
+	return 0, ErrRefused
+}
+
+// WriteString is Write for strings.
+func (s *Sink) WriteString(p string) (int, error) { return s.Write([]byte(p)) }
+
+// Flush sends on what may leave by itself; a held body has nothing to flush.
+func (s *Sink) Flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if (s.state == relaying || s.state == cutting) && s.sent {
+		if f, ok := s.w.(http.Flusher); ok {
+			f.Flush()
+		}
+	}
+}
+
+// hold collects, within MaxHeld and the budget of all.
+func (s *Sink) hold(p []byte) (int, error) {
+	if len(s.held)+len(p) > MaxHeld {
+		s.x.No = Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "answer_too_large"}
+		s.refuseLocked(nil)
+		return 0, ErrRefused
+	}
+	if need := int64(len(s.held) + len(p)); need > s.taken {
+		grow := max(need-s.taken, 4096)
+		if !s.budget.Take(grow) {
+			s.x.No = Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: time.Second, Fine: "memory_budget"}
+			s.refuseLocked(nil)
+			return 0, ErrRefused
+		}
+		s.taken += grow
+	}
+	s.held = append(s.held, p...)
+	return len(p), nil
+}
+
+// judge takes one whole body, or one item, through the chain. A Part returns its part as it was, or what it appended to
+// dst; a later step then writes elsewhere, so that no step ever reads what another is writing.
+func (s *Sink) judge(part []byte) ([]byte, bool) {
+	dst := s.spare[:0]
+	for _, step := range s.x.Chain.answer {
+		if step.Part == nil {
+			continue
+		}
+		out, v := step.Part(s.x, dst, part)
+		if v == Refused && s.x.watched(step) {
+			continue // the part goes on as it was
+		}
+		if v != Pass {
+			if v != Refused {
+				s.x.No = internalRefusal("undecided", errUndecided)
+			}
+			s.x.Decided = step
+			return nil, false
+		}
+		if len(out) > 0 && (len(part) == 0 || &out[0] != &part[0]) {
+			s.spare, dst = out[:0], nil
+		}
+		part = out
+	}
+	return part, true
+}
+
+// item judges one item and sends it. An error stops the splitting.
+func (s *Sink) item(item []byte) error {
+	out, ok := s.judge(item)
+	if !ok {
+		return ErrRefused
+	}
+	if !s.sent {
+		s.sendHead(-1)
+	}
+	s.frame = s.framing.Frame(s.frame[:0], out, s.items == 0)
+	_, err := s.send(s.frame)
+	s.items++
+	return err
+}
+
+// cut ends a stream whose next item may not leave: a problem if nothing left yet, else the connection is cut.
+func (s *Sink) cut(err error) {
+	if s.x.No.Status == 0 {
+		s.x.No = Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "answer_framing", Cause: err}
+	}
+	s.refuseLocked(nil)
+}
+
+// finish sends what the origin's return completes.
+func (s *Sink) finish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == waiting { // net/http's rule: a handler that writes nothing means 200
+		s.head(http.StatusOK)
+	}
+	switch s.state {
+	case holding:
+		out, ok := s.judge(s.held)
+		if !ok {
+			s.refuseLocked(nil)
+			return
+		}
+		s.sendHead(len(out))
+		if s.sent {
+			s.send(out)
+		}
+	case cutting:
+		if err := s.framing.End(s.item); err != nil {
+			s.cut(err)
+			return
+		}
+		if !s.sent {
+			s.sendHead(-1)
+		}
+		s.send(s.framing.Tail(nil, s.items > 0))
+	}
+}
+
+// sendHead lets the judged head leave. n is the body's length, -1 when unknown.
+func (s *Sink) sendHead(n int) {
+	h := s.w.Header()
+	clear(h)
+	for k, v := range s.header {
+		h[k] = v
+	}
+	if n >= 0 && s.status != http.StatusNoContent && s.status != http.StatusNotModified {
+		h["Content-Length"] = []string{strconv.Itoa(n)}
+	}
+	if h["Content-Type"] == nil {
+		h["Content-Type"] = nil // net/http would guess one from the bytes
+	}
+	if !s.x.dress() {
+		clear(h)
+		s.state = refused
+		s.x.abort = true
+		return
+	}
+	s.deadline()
+	s.sent = true
+	s.w.WriteHeader(s.status)
+}
+
+func (s *Sink) send(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	s.deadline()
+	n, err := s.w.Write(p)
+	s.written += int64(n)
+	return n, err
+}
+
+func (s *Sink) deadline() {
+	if s.limit > 0 {
+		_ = http.NewResponseController(s.w).SetWriteDeadline(time.Now().Add(s.limit))
+	}
+}
+
+// answer sends the bodiless reply of a step that answered by itself.
+func (s *Sink) answer() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != waiting || s.x.Reply.Status < 200 {
+		return
+	}
+	s.state, s.status = swallow, s.x.Reply.Status
+	clear(s.header)
+	s.sendHead(0)
+}
+
+// fail refuses for a reason of the machinery; refuse, for the one a step or the origin gave.
+func (s *Sink) fail(no Refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.x.No = no
+	s.refuseLocked(nil)
+}
+
+func (s *Sink) refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuseLocked(nil)
+}
+
+// refuseLocked ends the answer: what is not sent yet becomes a problem in close; what left already is cut off.
+func (s *Sink) refuseLocked(step *Step) {
+	if step != nil {
+		s.x.Decided = step
+	}
+	if s.sent {
+		s.x.abort = true
+	}
+	if s.state != closed {
+		s.state = refused
+	}
+}
+
+// close is the end: the problem is written if the client got nothing, and the sink takes no more.
+func (s *Sink) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == closed {
+		return
+	}
+	if !s.sent && !s.x.abort {
+		s.state = refused
+		s.x.writeProblem(s.w)
+		s.status = s.x.No.Status
+		s.sent = true
+	}
+	s.state = closed
+	if n := s.taken + s.x.Borrowed; n > 0 {
+		s.budget.Give(n)
+		s.taken, s.x.Borrowed = 0, 0
+	}
+	s.held, s.spare, s.frame = nil, nil, nil
+}
+
+var _ interface {
+	http.ResponseWriter
+	http.Flusher
+} = (*Sink)(nil)

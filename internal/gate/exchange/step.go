@@ -1,0 +1,87 @@
+package exchange
+
+import (
+	"github.com/portreeve/portreeve/internal/control"
+	"github.com/portreeve/portreeve/internal/plan"
+)
+
+// Verdict is what a step says of an exchange.
+type Verdict uint8
+
+const (
+	Undecided Verdict = iota // the zero value refuses: a step that forgets to answer never allows
+	Pass                     // go on
+	Refused                  // stop; Exchange.No says why
+	Answered                 // stop; the step answered by itself (a preflight): Exchange.Reply says what
+)
+
+// Step is one stage bound, at load, to one operation's rule. explain prints these very values. Nil functions cost
+// nothing.
+type Step struct {
+	Stage    string      // "throttle"
+	Rule     string      // "10/1m per principal"
+	Source   plan.Source // "openapi.yaml:41"
+	Absent   bool        // the stage has nothing to do here, and Rule says why
+	Observe  bool        // refusals are recorded and let pass (unsafe_observe)
+	Controls []control.ID
+
+	Enter func(*Exchange) Verdict                               // the request, forward
+	Head  func(*Exchange) Verdict                               // the answer's status and header
+	Part  func(x *Exchange, dst, part []byte) ([]byte, Verdict) // the answer's body: whole (hold) or one item
+	Dress func(*Exchange)                                       // just before any head leaves, a problem's too
+	Close func(*Exchange)                                       // always: after refusal and panic too
+}
+
+// Absent is the step of a stage that has no rule for an operation; reason says why.
+func Absent(stage, reason string, source plan.Source) Step {
+	return Step{Stage: stage, Rule: reason, Source: source, Absent: true}
+}
+
+// Chain is an operation's steps in the gate's order, with the ways through them worked out once.
+type Chain struct {
+	Op    *plan.Operation
+	Steps []Step // in the gate's order
+
+	enter  []*Step // forward
+	answer []*Step // the way of the answer: from the origin back to the client, then the way out
+	dress  []*Step
+	close  []*Step
+}
+
+// NewChain returns the chain of these steps. origin is the index of the stage at which the origin answers: steps up to
+// it meet the answer nearest first (upstream, object, …), for they judged the request; those after it stand on the way
+// out and meet the answer in their order (disclose, harden, audit). An ownership is so decided on the bytes as the
+// origin sent them, before fields leave.
+func NewChain(op *plan.Operation, steps []Step, origin int) *Chain {
+	c := &Chain{Op: op, Steps: steps}
+	for i := range steps {
+		s := &steps[i]
+		if s.Enter != nil {
+			c.enter = append(c.enter, s)
+		}
+		if s.Dress != nil {
+			c.dress = append(c.dress, s)
+		}
+		if s.Close != nil {
+			c.close = append(c.close, s)
+		}
+	}
+	way := func(i int) {
+		if s := &steps[i]; s.Head != nil || s.Part != nil {
+			c.answer = append(c.answer, s)
+		}
+	}
+	for i := min(origin, len(steps)-1); i >= 0; i-- {
+		way(i)
+	}
+	for i := origin + 1; i < len(steps); i++ {
+		way(i)
+	}
+	return c
+}
+
+// Origin is what answers a request that every step passed: the upstream, or a wrapped handler. It writes the answer
+// into x.Out. A verdict other than Pass refuses.
+type Origin interface {
+	Answer(*Exchange) Verdict
+}

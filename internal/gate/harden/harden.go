@@ -1,0 +1,94 @@
+// Package harden dresses every head that leaves, a refusal's too, in the security headers of the guide, and takes away
+// what tells about the software behind. It never touches a body.
+package harden
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/portreeve/portreeve/internal/control"
+	"github.com/portreeve/portreeve/internal/gate/exchange"
+	"github.com/portreeve/portreeve/internal/plan"
+)
+
+// Name is the stage's name in the order.
+const Name = "harden"
+
+var controls = []control.ID{"header.hsts", "header.csp", "header.baseline", "error.no-leak"}
+
+// banner headers name the software behind; debug headers its inside.
+var banners = []string{"Server", "X-Powered-By", "X-Aspnet-Version", "X-Aspnetmvc-Version", "X-Runtime", "X-Generator",
+	"X-Drupal-Cache", "X-Backend-Server", "X-Served-By", "X-Debug-Token", "X-Debug-Token-Link", "X-Sourcemap", "Sourcemap",
+	"X-Php-Version", "X-Varnish", "Via", "Alt-Svc", "Public-Key-Pins", "Expect-Ct", "X-Xss-Protection"}
+
+var fixed = []struct {
+	name  string
+	value []string
+}{
+	{"X-Content-Type-Options", []string{"nosniff"}},
+	{"X-Frame-Options", []string{"DENY"}},
+	{"Referrer-Policy", []string{"no-referrer"}},
+	{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
+	{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
+	{"X-Permitted-Cross-Domain-Policies", []string{"none"}},
+	{"Permissions-Policy", []string{"camera=(), geolocation=(), microphone=()"}},
+}
+
+var (
+	csp      = []string{"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
+	hsts     = []string{"max-age=31536000; includeSubDomains"}
+	noStore  = []string{"no-store"}
+	openCORP = []string{"cross-origin"}
+)
+
+// Stage dresses heads.
+type Stage struct{}
+
+// Bind returns the step; it is the same for every operation.
+func (Stage) Bind(op *plan.Operation) (exchange.Step, error) {
+	return exchange.Step{Stage: Name, Rule: "HSTS over TLS, CSP, nosniff, no framing, no referrer, no-store; no software banner",
+		Source: "built in", Controls: controls, Head: head, Dress: dress}, nil
+}
+
+// head removes banners, and hop-by-hop headers with all that Connection names (RFC 9110 §7.6.1).
+func head(x *exchange.Exchange) exchange.Verdict {
+	h := x.Out.Header()
+	for _, name := range banners {
+		delete(h, name)
+	}
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			h.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range [...]string{"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade"} {
+		delete(h, name)
+	}
+	for name := range h {
+		if strings.HasPrefix(name, http.TrailerPrefix) || strings.HasPrefix(name, "Portreeve-") {
+			delete(h, name)
+		}
+	}
+	return exchange.Pass
+}
+
+func dress(x *exchange.Exchange) {
+	h := x.Out.Client()
+	for _, f := range fixed {
+		h[f.name] = f.value
+	}
+	if h["Access-Control-Allow-Origin"] != nil {
+		h["Cross-Origin-Resource-Policy"] = openCORP
+	}
+	h["Content-Security-Policy"] = csp
+	if x.Request.TLS != nil {
+		h["Strict-Transport-Security"] = hsts
+	} else {
+		delete(h, "Strict-Transport-Security")
+	}
+	if h["Cache-Control"] == nil || x.Op == nil || !x.Op.Security.Public {
+		h["Cache-Control"] = noStore
+	}
+	h["Portreeve-Request-Id"] = []string{x.ID}
+}

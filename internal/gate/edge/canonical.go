@@ -108,11 +108,8 @@ func canonicalSegment(raw string) (segment, error) {
 			if err != nil {
 				return seg, err
 			}
-			switch {
-			case d == '/' || d == '\\':
+			if d == '/' || d == '\\' {
 				return seg, errSeparator
-			case d == '%' && i+5 <= len(raw) && isHex(raw[i+3]) && isHex(raw[i+4]):
-				return seg, errDouble
 			}
 			escaped, decoded = appendEscape(escaped, d), append(decoded, d)
 			i += 2
@@ -120,12 +117,25 @@ func canonicalSegment(raw string) (segment, error) {
 		if !utf8.Valid(decoded) {
 			return seg, errUTF8
 		}
+		if escapes(decoded) {
+			return seg, errDouble
+		}
 		seg = segment{string(escaped), string(decoded)}
 	}
 	if seg.decoded == "." || seg.decoded == ".." {
 		return seg, errDots
 	}
 	return seg, nil
+}
+
+// escapes reports whether decoded bytes would decode once more: an upstream that decodes twice would read another path.
+func escapes(decoded []byte) bool {
+	for i := 0; i+3 <= len(decoded); i++ {
+		if decoded[i] == '%' && isHex(decoded[i+1]) && isHex(decoded[i+2]) {
+			return true
+		}
+	}
+	return false
 }
 
 // forbidden names the fault of a raw byte that may not stand in a path.

@@ -1,0 +1,176 @@
+// Package disclose lets of an answer's body only what the document declares and the caller may see: in one pass the body
+// is judged against its schema, undeclared and unpermitted fields leave, and masks are laid. A body that cannot be
+// judged never passes as it is.
+package disclose
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/portreeve/portreeve/access"
+	"github.com/portreeve/portreeve/internal/control"
+	"github.com/portreeve/portreeve/internal/gate/exchange"
+	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/problem"
+	"github.com/portreeve/portreeve/internal/schema"
+)
+
+// Name is the stage's name in the order.
+const Name = "disclose"
+
+var controls = []control.ID{"expose.minimal-fields", "expose.field-permissions", "expose.masking", "validate.response", "error.no-leak", "data.pan-masked"}
+
+// Judge answers whether a principal has a permission; authz gives it.
+type Judge interface {
+	May(p *access.Principal, permission string) bool
+}
+
+// Stage compiles the answers of one plan.
+type Stage struct {
+	schemas *schema.Set
+	judge   Judge
+}
+
+// New returns the stage of a plan whose document's schemas are in set.
+func New(set *schema.Set, judge Judge) *Stage { return &Stage{set, judge} }
+
+// rule is one operation's answers, compiled.
+type rule struct {
+	judge    Judge
+	programs map[*plan.Media][]*schema.Program
+}
+
+// Bind compiles the schemas of every declared answer.
+func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
+	r := &rule{judge: s.judge, programs: map[*plan.Media][]*schema.Program{}}
+	var fields []string
+	for i := range op.Answers {
+		a := &op.Answers[i]
+		for k := range a.Media {
+			m := &a.Media[k]
+			if m.Delivery != plan.Hold && m.Delivery != plan.Items {
+				continue
+			}
+			for _, pointer := range m.Schemas {
+				p, err := s.schemas.Compile(pointer, schema.Options{Direction: schema.Response, Undeclared: policy(a.Undeclared)})
+				if err != nil {
+					return exchange.Step{}, fmt.Errorf("%s: answer %s %s: %w", a.Source, a.Status, m.Type, err)
+				}
+				r.programs[m] = append(r.programs[m], p)
+				fields = append(fields, describe(p)...)
+			}
+		}
+	}
+	if len(r.programs) == 0 {
+		return exchange.Absent(Name, "no answer has a schema", op.Source), nil
+	}
+	rule := "declared fields only"
+	if len(fields) > 0 {
+		rule += "; " + strings.Join(fields, ", ")
+	}
+	return exchange.Step{Stage: Name, Rule: rule, Source: op.Source, Controls: controls, Head: r.head, Part: r.part}, nil
+}
+
+func policy(u plan.Undeclared) schema.Undeclared {
+	switch u {
+	case plan.Refuse:
+		return schema.Refuse
+	case plan.Ignore:
+		return schema.Ignore
+	}
+	return schema.Drop
+}
+
+func describe(p *schema.Program) []string {
+	var out []string
+	for _, f := range p.Fields() {
+		text := f.Pointer
+		switch {
+		case f.Class == "secret":
+			text += " never leaves"
+		case f.Mask != "":
+			text += " masked (" + f.Mask + ")"
+			if f.Unmask != "" {
+				text += " unless " + f.Unmask
+			}
+		case f.Permission != "":
+			text += " with " + f.Permission
+		case f.Class == "sensitive":
+			text += " never leaves without a permission"
+		default:
+			continue
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// head takes away what speaks of the origin's bytes: the caller gets others.
+func (r *rule) head(x *exchange.Exchange) exchange.Verdict {
+	if x.Media == nil || r.programs[x.Media] == nil {
+		return exchange.Pass
+	}
+	h := x.Out.Header()
+	for _, name := range [...]string{"Etag", "Last-Modified", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest", "Accept-Ranges",
+		"Content-Range", "Content-Encoding", "Content-Length"} {
+		delete(h, name)
+	}
+	return exchange.Pass
+}
+
+// viewer is the caller as a projection sees it.
+type viewer struct {
+	judge Judge
+	x     *exchange.Exchange
+}
+
+func (v viewer) May(permission string) bool { return v.judge.May(&v.x.Principal, permission) }
+func (v viewer) Owns() bool                 { return v.x.Owns }
+
+// part judges and projects one body or item. Where paths of the document differ after '#' alone there is more than one
+// schema, and the first that fits is used.
+func (r *rule) part(x *exchange.Exchange, dst, part []byte) ([]byte, exchange.Verdict) {
+	programs := r.programs[x.Media]
+	if x.Media == nil || len(programs) == 0 {
+		return part, exchange.Pass
+	}
+	var first error
+	for _, p := range programs {
+		out, seen, err := p.Project(dst, part, viewer{r.judge, x})
+		if err == nil {
+			x.Dropped += seen.Dropped
+			x.Masked += seen.Masked
+			return out, exchange.Pass
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, refuse(x, first)
+}
+
+// refuse: an answer that does not follow the document is the upstream's fault; a client error keeps its status, with
+// our body instead of the one that cannot be judged.
+func refuse(x *exchange.Exchange, err error) exchange.Verdict {
+	no := exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "answer_schema", Cause: err}
+	if status := x.Out.Status(); status >= 400 && status < 500 {
+		no.Status, no.Reason = status, problem.InvalidRequest
+		switch status {
+		case http.StatusUnauthorized:
+			no.Reason = problem.Unauthenticated
+		case http.StatusForbidden:
+			no.Reason = problem.Forbidden
+		case http.StatusNotFound, http.StatusGone:
+			no.Reason = problem.NotFound
+		case http.StatusTooManyRequests:
+			no.Reason = problem.RateLimited
+		}
+	}
+	var f *schema.Failure
+	if errors.As(err, &f) && len(f.Violations) > 0 {
+		no.Fine = access.Reason("answer_schema_" + f.Violations[0].Code)
+	}
+	return x.Refuse(no)
+}

@@ -1,0 +1,110 @@
+package gate
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/portreeve/portreeve/access"
+	"github.com/portreeve/portreeve/internal/gate/exchange"
+	"github.com/portreeve/portreeve/internal/plan"
+)
+
+// Gate is an http.Handler that obeys one plan at a time.
+type Gate struct {
+	runtime *Runtime
+	now     atomic.Pointer[bound]
+	swap    sync.Mutex
+}
+
+// New binds a plan. The gate does not own the runtime.
+func New(p *plan.Plan, r *Runtime) (*Gate, error) {
+	g := &Gate{runtime: r}
+	return g, g.Swap(p)
+}
+
+// Swap provisions a new plan fully and then obeys it; requests on their way end under the plan they began with. When
+// the plan cannot be bound the old one stays.
+func (g *Gate) Swap(p *plan.Plan) error {
+	g.swap.Lock()
+	defer g.swap.Unlock()
+	b, err := bind(p, g.runtime)
+	if err != nil {
+		return err
+	}
+	g.now.Store(b)
+	return nil
+}
+
+// Plan returns the plan that is obeyed now.
+func (g *Gate) Plan() *plan.Plan { return g.now.Load().plan }
+
+// ServeHTTP serves a request as a proxy of the plan's upstream.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b := g.now.Load()
+	g.serve(w, r, b, new(exchange.Exchange), b.stages.upstream)
+}
+
+// Wrap guards next: the same chain, with next as the origin. next finds the caller with access.From.
+func (g *Gate) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b := g.now.Load()
+		g.serve(w, r, b, new(exchange.Exchange), handler{next})
+	})
+}
+
+// serve is the life of one request.
+func (g *Gate) serve(w http.ResponseWriter, r *http.Request, b *bound, x *exchange.Exchange, o exchange.Origin) {
+	x.ID, x.Now = g.runtime.newID(), g.runtime.Clock()
+	x.Plan, x.Chain, x.Op = b.plan, b.unmatched, b.plan.Unmatched
+	x.Request = private(r)
+	x.Open(w, g.runtime.Budget)
+	x.Out.SetWriteTimeout(b.plan.Server.Idle)
+	g.runtime.Metrics.began()
+	x.Run(prologue, origins{b, o})
+}
+
+// private returns a copy whose URL and header the stages may change: a wrapped handler's caller keeps its own.
+func private(r *http.Request) *http.Request {
+	c := r.WithContext(r.Context())
+	u := *r.URL
+	c.URL = &u
+	c.Header = r.Header.Clone()
+	return c
+}
+
+// origins sends the gate's own endpoints to the gate and everything else to the origin.
+type origins struct {
+	bound *bound
+	other exchange.Origin
+}
+
+func (o origins) Answer(x *exchange.Exchange) exchange.Verdict {
+	if x.Op.Own == "" {
+		return o.other.Answer(x)
+	}
+	h, ok := o.bound.own[x.Op.Own]
+	if !ok {
+		return exchange.Undecided
+	}
+	h.ServeHTTP(&x.Out, x.Request)
+	return exchange.Pass
+}
+
+// handler is a wrapped handler as an origin.
+type handler struct{ next http.Handler }
+
+func (h handler) Answer(x *exchange.Exchange) exchange.Verdict {
+	p := x.Principal
+	r := x.Request.WithContext(access.With(x.Request.Context(), &p))
+	if x.Body != nil {
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(x.Body)), int64(len(x.Body))
+	}
+	if r.Method == http.MethodHead {
+		r.Method = http.MethodGet // the body is judged even when only its head is asked for
+	}
+	h.next.ServeHTTP(&x.Out, r)
+	return exchange.Pass
+}

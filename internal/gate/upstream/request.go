@@ -1,0 +1,246 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/gate/exchange"
+	"github.com/portreeve/portreeve/internal/plan"
+)
+
+// TLS is how the upstream's certificate is verified; nil uses the system's roots.
+type TLS struct {
+	CA string // PEM file of the roots that are trusted instead of the system's
+}
+
+func (t *TLS) config() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("reading upstream.ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("upstream.ca %s holds no certificate", t.CA)
+		}
+	}
+	return c, nil
+}
+
+// request builds what the upstream sees: the canonical request, less everything hop-by-hop, less credentials, plus who
+// is calling.
+func (s *Stage) request(ctx context.Context, x *exchange.Exchange) (*http.Request, error) {
+	in := x.Request
+	method := in.Method
+	if method == http.MethodHead {
+		method = http.MethodGet // the body is judged even when only its head is asked for
+	}
+	u := &url.URL{Scheme: s.scheme, Host: s.host, Path: s.rule.BasePath + in.URL.Path, RawPath: s.rule.BasePath + in.URL.RawPath,
+		RawQuery: s.query(x)}
+	out := (&http.Request{Method: method, URL: u, Host: s.host, Header: make(http.Header, len(in.Header)+12),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+	s.copyHeaders(out.Header, in.Header, judged(x.Op))
+	if err := s.identify(out.Header, x); err != nil {
+		return nil, err
+	}
+	for name, values := range s.headers {
+		out.Header[name] = values
+	}
+	switch {
+	case x.Body != nil:
+		out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(x.Body)), int64(len(x.Body))
+	case in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0:
+		if safe(method) {
+			out.Body = http.NoBody
+		} else {
+			out.Body = io.NopCloser(eof{}) // not http.NoBody: the transport would think it may retry (Idempotency-Key)
+		}
+	default:
+		out.Body, out.ContentLength = in.Body, in.ContentLength
+	}
+	return out, nil
+}
+
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }
+
+func safe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// judged reports whether some answer of the operation is judged by its body. Conditional and range requests would then
+// speak of other bytes than the caller gets.
+func judged(op *plan.Operation) bool {
+	for i := range op.Answers {
+		for _, m := range op.Answers[i].Media {
+			if m.Delivery == plan.Hold || m.Delivery == plan.Items {
+				return true
+			}
+		}
+	}
+	return op.Object != nil
+}
+
+// query is the canonical query less credentials.
+func (s *Stage) query(x *exchange.Exchange) string {
+	if len(s.queryKeys) == 0 {
+		return x.Request.URL.RawQuery
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(x.Request.URL.RawQuery, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if n, err := url.QueryUnescape(name); err != nil || s.queryKeys[n] || pair == "" {
+			continue
+		}
+		kept = append(kept, pair)
+	}
+	return strings.Join(kept, "&")
+}
+
+// hop are the headers that speak of one connection (RFC 9110 §7.6.1), or ask the upstream for what the gate decides.
+func hop(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade", "Http2-Settings", "Expect", "Accept-Encoding", "Accept-Charset", "Content-Length", "Host":
+		return true
+	}
+	return false
+}
+
+func conditional(name string) bool {
+	switch name {
+	case "If-None-Match", "If-Modified-Since", "If-Range", "Range":
+		return true
+	}
+	return false
+}
+
+func (s *Stage) copyHeaders(dst, src http.Header, judged bool) {
+	named := map[string]bool(nil)
+	for _, line := range src["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if named == nil {
+				named = map[string]bool{}
+			}
+			named[http.CanonicalHeaderKey(strings.TrimSpace(name))] = true
+		}
+	}
+	for name, values := range src {
+		if hop(name) || named[name] || judged && conditional(name) || !s.forward[name] && s.credential(name) {
+			continue
+		}
+		dst[name] = values
+	}
+	dst["Accept-Encoding"] = []string{"identity"}
+	if dst["User-Agent"] == nil {
+		dst["User-Agent"] = nil // the transport would add Go's own
+	}
+}
+
+// credential compares as a CGI-style upstream would: '_' is '-'.
+func (s *Stage) credential(name string) bool {
+	if strings.IndexByte(name, '_') >= 0 {
+		name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	}
+	for _, w := range s.withheld {
+		if name == w {
+			return true
+		}
+	}
+	return false
+}
+
+// identify says who is calling, in RFC 9651 structured fields. The names were removed from the request at the edge.
+func (s *Stage) identify(h http.Header, x *exchange.Exchange) error {
+	p := &x.Principal
+	if p.Authenticated() {
+		h["Portreeve-Subject"] = []string{structuredString(p.Subject)}
+		h["Portreeve-Roles"] = []string{structuredList(p.Roles)}
+		if p.Scoped {
+			h["Portreeve-Scopes"] = []string{structuredList(p.Scopes)}
+		}
+	}
+	h["Portreeve-Request-Id"] = []string{x.ID}
+	h["X-Forwarded-For"] = []string{x.Peer.String()}
+	h["X-Forwarded-Host"] = []string{x.Request.Host}
+	h["X-Forwarded-Proto"] = []string{proto(x)}
+	if s.rule.Assertion == nil {
+		return nil
+	}
+	token, err := s.assertion(x)
+	if err != nil {
+		return fmt.Errorf("signing assertion: %w", err)
+	}
+	h["Portreeve-Assertion"] = []string{token}
+	return nil
+}
+
+func proto(x *exchange.Exchange) string {
+	if x.Request.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// assertion names the caller, the operation and the gate, for a minute at most: an upstream that demands it cannot be
+// reached around the gate.
+func (s *Stage) assertion(x *exchange.Exchange) (string, error) {
+	return s.signer.Sign("portreeve-assertion+jwt", map[string]any{
+		"iss": s.issuer, "aud": s.rule.Assertion.Audience, "sub": x.Principal.Subject,
+		"iat": x.Now.Unix(), "exp": x.Now.Add(s.rule.Assertion.Lifetime + time.Second).Unix(), "jti": rand.Text(),
+		"roles": x.Principal.Roles, "htm": x.Request.Method, "htu": x.Request.URL.RawPath, "request_id": x.ID,
+	})
+}
+
+// structuredString is an RFC 9651 String; what it cannot hold is percent-encoded as a Display String (§3.3.8).
+func structuredString(s string) string {
+	ascii := true
+	for i := 0; i < len(s); i++ {
+		if s[i] < 0x20 || s[i] > 0x7e {
+			ascii = false
+			break
+		}
+	}
+	var b strings.Builder
+	if ascii {
+		b.WriteByte('"')
+		for i := 0; i < len(s); i++ {
+			if s[i] == '"' || s[i] == '\\' {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(s[i])
+		}
+		b.WriteByte('"')
+		return b.String()
+	}
+	b.WriteString(`%"`)
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c > 0x7e || c == '%' || c == '"' {
+			fmt.Fprintf(&b, "%%%02x", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+func structuredList(items []string) string {
+	parts := make([]string, len(items))
+	for i, s := range items {
+		parts[i] = structuredString(s)
+	}
+	return strings.Join(parts, ", ")
+}

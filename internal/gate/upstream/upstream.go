@@ -1,0 +1,338 @@
+// Package upstream sends the canonical request to the API behind the gate and judges the head of its answer: a status
+// and a media type the document does not declare never pass, and no 5xx does. It adds who is calling, takes away
+// credentials and everything a client could say in the gate's name, and never retries an unsafe method.
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/portreeve/portreeve/access"
+	"github.com/portreeve/portreeve/internal/control"
+	"github.com/portreeve/portreeve/internal/gate/exchange"
+	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/problem"
+)
+
+// Name is the stage's name in the order.
+const Name = "upstream"
+
+var controls = []control.ID{"upstream.validate", "avail.resilience", "error.no-leak", "deploy.no-bypass"}
+
+// Signer signs Portreeve-Assertion; its key is the gate's own.
+type Signer interface {
+	Sign(typ string, claims any) (string, error)
+}
+
+// Stage speaks to one plan's upstream.
+type Stage struct {
+	rule      plan.Upstream
+	transport http.RoundTripper
+	scheme    string
+	host      string
+	headers   http.Header // set on every request
+	withheld  []string    // canonical names of headers that carry credentials and are not forwarded
+	queryKeys map[string]bool
+	forward   map[string]bool
+	signer    Signer
+	issuer    string
+}
+
+// Config is what a Stage needs beside the plan.
+type Config struct {
+	Transport http.RoundTripper // nil for middleware
+	Signer    Signer            // nil without assertions
+}
+
+// New prepares the requests of a plan. It fetches the secrets of configured headers.
+func New(p *plan.Plan, c Config) (*Stage, error) {
+	s := &Stage{rule: p.Upstream, transport: c.Transport, signer: c.Signer, issuer: p.PublicURL,
+		headers: http.Header{}, queryKeys: map[string]bool{}, forward: map[string]bool{}}
+	var ok bool
+	if s.scheme, s.host, ok = strings.Cut(p.Upstream.URL, "://"); !ok && p.Upstream.URL != "" {
+		return nil, fmt.Errorf("%s: upstream URL %q has no scheme", p.Upstream.Source, p.Upstream.URL)
+	}
+	for _, h := range p.Upstream.Headers {
+		value := h.Value
+		if !h.Secret.IsZero() {
+			b, err := h.Secret.Fetch()
+			if err != nil {
+				return nil, fmt.Errorf("upstream header %s: %w", h.Name, err)
+			}
+			value = string(b)
+		}
+		s.headers.Set(h.Name, value)
+	}
+	for _, name := range p.Upstream.Forward {
+		s.forward[http.CanonicalHeaderKey(name)] = true
+	}
+	s.withheld = []string{"Authorization", "Cookie", "Dpop"}
+	for _, sc := range p.Identity.Schemes {
+		switch sc.Location {
+		case plan.InHeader:
+			s.withheld = append(s.withheld, http.CanonicalHeaderKey(sc.Param))
+		case plan.InQuery:
+			s.queryKeys[sc.Param] = true
+		}
+	}
+	if p.Upstream.Assertion != nil && c.Signer == nil {
+		return nil, errors.New("upstream assertions need a signing key")
+	}
+	return s, nil
+}
+
+// NewTransport returns the tuned standard transport: no proxy from the environment, no transparent decompression, every
+// wait bounded.
+func NewTransport(tlsConfig *TLS, timeout time.Duration) (http.RoundTripper, error) {
+	t := &http.Transport{
+		Proxy:                  nil,
+		DialContext:            (&net.Dialer{Timeout: min(timeout, 5*time.Second), KeepAlive: 30 * time.Second}).DialContext,
+		MaxIdleConns:           1024,
+		MaxIdleConnsPerHost:    1024,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    min(timeout, 5*time.Second),
+		ResponseHeaderTimeout:  timeout,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true,
+		ReadBufferSize:         8 << 10,
+		WriteBufferSize:        8 << 10,
+		Protocols:              new(http.Protocols),
+	}
+	t.Protocols.SetHTTP1(true)
+	if tlsConfig != nil {
+		c, err := tlsConfig.config()
+		if err != nil {
+			return nil, err
+		}
+		t.TLSClientConfig = c
+	}
+	return t, nil
+}
+
+// Bind returns the operation's step: what heads of answers may pass.
+func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
+	if op.Own != "" {
+		return exchange.Step{Stage: Name, Rule: "answered by the gate itself", Source: "built in", Head: s.headOwn}, nil
+	}
+	var statuses []string
+	for _, a := range op.Answers {
+		for _, m := range a.Media {
+			statuses = append(statuses, fmt.Sprintf("%s %s (%s)", a.Status, m.Type, m.Delivery))
+		}
+		if len(a.Media) == 0 {
+			statuses = append(statuses, a.Status)
+		}
+	}
+	rule := "answers " + strings.Join(statuses, ", ")
+	if s.rule.URL != "" {
+		rule = s.rule.URL + s.rule.BasePath + "; " + rule
+	}
+	return exchange.Step{Stage: Name, Rule: rule, Source: op.Source, Controls: controls, Head: s.head}, nil
+}
+
+// Answer sends the request and copies the answer into the sink. It implements exchange.Origin.
+func (s *Stage) Answer(x *exchange.Exchange) exchange.Verdict {
+	ctx, cancel := context.WithCancelCause(x.Request.Context())
+	defer cancel(nil)
+	timer := time.AfterFunc(s.rule.Timeout, func() { cancel(errTimeout) })
+	defer timer.Stop()
+
+	req, err := s.request(ctx, x)
+	if err != nil {
+		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable,
+			Retry: time.Second, Fine: "assertion", Cause: err})
+	}
+	resp, err := s.transport.RoundTrip(req)
+	if err != nil {
+		return s.failed(x, ctx, err)
+	}
+	defer resp.Body.Close()
+	h := x.Out.Header()
+	for name, values := range resp.Header {
+		h[name] = values
+	}
+	delete(h, "Content-Length")
+	x.Out.WriteHeader(resp.StatusCode)
+	if x.Request.Method == http.MethodHead && x.Out.Delivery() == plan.Relay {
+		return exchange.Pass
+	}
+	buf := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buf)
+	for {
+		n, err := resp.Body.Read(buf[:])
+		timer.Reset(s.rule.Timeout) // a rolling deadline: a stream may last, but not stand still
+		if n > 0 {
+			if _, werr := x.Out.Write(buf[:n]); werr != nil {
+				if errors.Is(werr, exchange.ErrRefused) {
+					return exchange.Refused
+				}
+				return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "client_gone", Cause: werr})
+			}
+		}
+		if err == io.EOF {
+			return exchange.Pass
+		}
+		if err != nil {
+			return s.failed(x, ctx, err)
+		}
+	}
+}
+
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+var errTimeout = errors.New("the upstream did not answer in time")
+
+// failed turns a transport's error into a refusal: 504 when it was too slow, 502 otherwise. The cause stays here.
+func (s *Stage) failed(x *exchange.Exchange, ctx context.Context, err error) exchange.Verdict {
+	var timeout net.Error
+	switch {
+	case x.Request.Context().Err() != nil:
+		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "client_gone", Cause: err})
+	case context.Cause(ctx) == errTimeout, errors.As(err, &timeout) && timeout.Timeout():
+		return x.Refuse(exchange.Refusal{Status: http.StatusGatewayTimeout, Reason: problem.Upstream, Fine: "upstream_timeout", Cause: err})
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return x.Refuse(exchange.Refusal{Status: http.StatusRequestEntityTooLarge, Reason: problem.InvalidRequest, Fine: "body_too_large", Hangup: true})
+	}
+	return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "upstream_unreachable", Cause: err})
+}
+
+// head judges the status and the media type of an answer and fixes its delivery.
+func (s *Stage) head(x *exchange.Exchange) exchange.Verdict {
+	status := x.Out.Status()
+	x.Answer, x.Media = nil, nil
+	x.Out.Deliver(plan.Relay, nil) // what an observing step lets pass is copied
+	if status >= 500 {
+		if status != http.StatusServiceUnavailable && status != http.StatusGatewayTimeout {
+			status = http.StatusBadGateway
+		}
+		x.Out.Deliver(plan.Empty, nil)
+		return refuse(x, status, "upstream_error")
+	}
+	a := answer(x.Op.Answers, status)
+	if a == nil {
+		if status == http.StatusNotModified {
+			x.Out.Deliver(plan.Empty, nil)
+			return exchange.Pass
+		}
+		return refuse(x, status, "status_undeclared")
+	}
+	x.Answer = a
+	if len(a.Media) == 0 || status == http.StatusNoContent || status == http.StatusNotModified {
+		x.Out.Deliver(plan.Empty, nil)
+		h := x.Out.Header()
+		delete(h, "Content-Type")
+		return exchange.Pass
+	}
+	m, fine := media(a.Media, x.Out.Header())
+	if m == nil {
+		return refuse(x, status, fine)
+	}
+	x.Media = m
+	x.Out.Deliver(m.Delivery, nil)
+	return exchange.Pass
+}
+
+func (s *Stage) headOwn(x *exchange.Exchange) exchange.Verdict {
+	x.Out.Deliver(plan.Relay, nil)
+	return exchange.Pass
+}
+
+// refuse keeps a client error's status, for it is the client's to mend; everything else is the upstream's fault.
+func refuse(x *exchange.Exchange, status int, fine access.Reason) exchange.Verdict {
+	no := exchange.Refusal{Status: status, Reason: problem.Upstream, Fine: fine}
+	switch {
+	case status == http.StatusServiceUnavailable:
+		no.Reason, no.Retry = problem.Unavailable, time.Second
+	case status == http.StatusGatewayTimeout:
+	case status == http.StatusUnauthorized:
+		no.Reason = problem.Unauthenticated
+	case status == http.StatusForbidden:
+		no.Reason = problem.Forbidden
+	case status == http.StatusNotFound || status == http.StatusGone:
+		no.Reason = problem.NotFound
+	case status == http.StatusTooManyRequests:
+		no.Reason, no.Retry = problem.RateLimited, time.Second
+	case status >= 400 && status < 500:
+		no.Reason = problem.InvalidRequest
+	default:
+		no.Status = http.StatusBadGateway
+	}
+	return x.Refuse(no)
+}
+
+// answer finds the declared answer: the exact status, its class, then default (OpenAPI, Responses Object).
+func answer(answers []plan.Answer, status int) *plan.Answer {
+	var class, other *plan.Answer
+	for i := range answers {
+		a := &answers[i]
+		switch {
+		case len(a.Status) == 3 && a.Status[0] == byte('0'+status/100):
+			if a.Status[1] == 'X' {
+				class = a
+			} else if a.Status[1] == byte('0'+status/10%10) && a.Status[2] == byte('0'+status%10) {
+				return a
+			}
+		case a.Status == "default":
+			other = a
+		}
+	}
+	if class != nil {
+		return class
+	}
+	return other
+}
+
+// media finds the declared media type of an answer, most specific first. A judged body must be plain UTF-8: another
+// charset or content coding would be read differently by the gate and by the client (threat 44).
+func media(declared []plan.Media, h http.Header) (*plan.Media, access.Reason) {
+	values := h["Content-Type"]
+	if len(values) != 1 {
+		return nil, "type_missing"
+	}
+	t, params, err := mime.ParseMediaType(values[0])
+	if err != nil {
+		return nil, "type_malformed"
+	}
+	m := match(declared, t)
+	if m == nil {
+		return nil, "type_undeclared"
+	}
+	if m.Delivery != plan.Relay {
+		if cs, ok := params["charset"]; ok && !strings.EqualFold(cs, "utf-8") && !strings.EqualFold(cs, "us-ascii") {
+			return nil, "type_charset"
+		}
+		if ce := h.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
+			return nil, "answer_encoded"
+		}
+	}
+	return m, ""
+}
+
+func match(declared []plan.Media, t string) *plan.Media {
+	major, _, _ := strings.Cut(t, "/")
+	var ranged, any *plan.Media
+	for i := range declared {
+		switch d := strings.ToLower(declared[i].Type); {
+		case d == t:
+			return &declared[i]
+		case d == major+"/*":
+			ranged = &declared[i]
+		case d == "*/*":
+			any = &declared[i]
+		}
+	}
+	if ranged != nil {
+		return ranged
+	}
+	return any
+}

@@ -1,0 +1,469 @@
+// Package validate judges a request against what the document declares for its operation: every parameter, the media
+// type, the body. What is not declared is refused (or dropped, where the plan says so). No byte of the body is read
+// before every earlier stage has passed.
+package validate
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/portreeve/portreeve/access"
+	"github.com/portreeve/portreeve/internal/control"
+	"github.com/portreeve/portreeve/internal/gate/exchange"
+	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/problem"
+	"github.com/portreeve/portreeve/internal/schema"
+)
+
+// Name is the stage's name in the order.
+const Name = "validate"
+
+var controls = []control.ID{"validate.request", "validate.strict-schema", "validate.write-properties", "limit.size", "inject.detect"}
+
+// Stage compiles the request rules of one plan.
+type Stage struct {
+	schemas *schema.Set
+	budget  *exchange.Budget
+	keys    map[string]map[string]bool // where credentials travel: location → name
+}
+
+// New returns the stage of a plan whose document's schemas are in set.
+func New(p *plan.Plan, set *schema.Set, budget *exchange.Budget) *Stage {
+	s := &Stage{schemas: set, budget: budget, keys: map[string]map[string]bool{}}
+	for _, sc := range p.Identity.Schemes {
+		loc := string(sc.Location)
+		if s.keys[loc] == nil {
+			s.keys[loc] = map[string]bool{}
+		}
+		s.keys[loc][sc.Param] = true
+	}
+	return s
+}
+
+// rule is one operation's, compiled.
+type rule struct {
+	path, query, header, cookie []*schema.Parameter
+	undeclared                  plan.Undeclared
+	queryKeys                   map[string]bool
+	body                        *plan.Body
+	media                       []media
+	max                         int64
+	budget                      *exchange.Budget
+}
+
+type media struct {
+	name     string // lower case
+	kind     kind
+	programs []*schema.Program
+}
+
+type kind uint8
+
+const (
+	opaque kind = iota // bytes, passed on under the size limit
+	jsonBody
+	formBody
+)
+
+// Bind compiles the operation's rule; what cannot be compiled stops the start.
+func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
+	if op.Own != "" || op.Path == "" {
+		return exchange.Absent(Name, "nothing of the document to judge by", op.Source), nil
+	}
+	r := &rule{undeclared: op.Request.Undeclared, queryKeys: s.keys[string(plan.InQuery)], body: op.Request.Body,
+		max: op.Request.MaxBody, budget: s.budget}
+	for _, p := range op.Request.Parameters {
+		if err := s.parameter(r, p); err != nil {
+			return exchange.Step{}, err
+		}
+	}
+	if op.Request.Body != nil {
+		for _, m := range op.Request.Body.Media {
+			compiled, err := s.media(m, op.Request.Undeclared)
+			if err != nil {
+				return exchange.Step{}, fmt.Errorf("%s: body %s: %w", op.Request.Body.Source, m.Type, err)
+			}
+			r.media = append(r.media, compiled)
+		}
+	}
+	return exchange.Step{Stage: Name, Rule: describe(op), Source: op.Request.Source, Controls: controls, Enter: r.enter}, nil
+}
+
+func (s *Stage) parameter(r *rule, p plan.Parameter) error {
+	c, err := s.schemas.CompileParameter(schema.ParameterConfig{Name: p.Name, In: p.In, Style: p.Style, Explode: p.Explode,
+		Required: p.Required, AllowReserved: p.AllowReserved, AllowEmpty: p.AllowEmpty, SchemaPointer: p.Schema, Content: p.Content})
+	if err != nil {
+		return fmt.Errorf("%s: parameter %s: %w", p.Source, p.Name, err)
+	}
+	switch p.In {
+	case "path":
+		r.path = append(r.path, c)
+	case "query":
+		r.query = append(r.query, c)
+	case "header":
+		r.header = append(r.header, c)
+	case "cookie":
+		r.cookie = append(r.cookie, c)
+	}
+	return nil
+}
+
+func (s *Stage) media(m plan.Media, undeclared plan.Undeclared) (media, error) {
+	out := media{name: strings.ToLower(m.Type)}
+	switch {
+	case isJSON(out.name):
+		out.kind = jsonBody
+	case out.name == "application/x-www-form-urlencoded":
+		out.kind = formBody
+	default:
+		return out, nil
+	}
+	for _, pointer := range m.Schemas {
+		p, err := s.schemas.Compile(pointer, schema.Options{Direction: schema.Request, Undeclared: policy(undeclared)})
+		if err != nil {
+			return out, err
+		}
+		out.programs = append(out.programs, p)
+	}
+	return out, nil
+}
+
+func policy(u plan.Undeclared) schema.Undeclared {
+	switch u {
+	case plan.Drop:
+		return schema.Drop
+	case plan.Ignore:
+		return schema.Ignore
+	}
+	return schema.Refuse
+}
+
+func isJSON(t string) bool {
+	return t == "application/json" || strings.HasSuffix(t, "+json") || t == "text/json"
+}
+
+func describe(op *plan.Operation) string {
+	var parts []string
+	for _, p := range op.Request.Parameters {
+		parts = append(parts, p.In+" "+p.Name)
+	}
+	if b := op.Request.Body; b != nil {
+		for _, m := range b.Media {
+			parts = append(parts, "body "+m.Type)
+		}
+		parts = append(parts, fmt.Sprintf("at most %d bytes", op.Request.MaxBody))
+	} else {
+		parts = append(parts, "no body")
+	}
+	return strings.Join(parts, ", ") + "; undeclared: " + string(op.Request.Undeclared)
+}
+
+func (r *rule) enter(x *exchange.Exchange) exchange.Verdict {
+	var faults []problem.Violation
+	faults = r.judgePath(x, faults)
+	faults = r.judgeQuery(x, faults)
+	faults = r.judgeHeaders(x, faults)
+	if len(faults) > 0 {
+		return invalid(x, "parameters", faults)
+	}
+	return r.judgeBody(x)
+}
+
+func invalid(x *exchange.Exchange, fine access.Reason, faults []problem.Violation) exchange.Verdict {
+	return x.Refuse(exchange.Refusal{Status: http.StatusBadRequest, Reason: problem.InvalidRequest, Fine: fine,
+		Detail: "the request does not follow the API's document", Errors: faults})
+}
+
+func bad(x *exchange.Exchange, status int, fine access.Reason, detail string) exchange.Verdict {
+	return x.Refuse(exchange.Refusal{Status: status, Reason: problem.InvalidRequest, Fine: fine, Detail: detail})
+}
+
+// report adds what a parameter's check found.
+func report(faults []problem.Violation, in, name string, err error) []problem.Violation {
+	if err == nil {
+		return faults
+	}
+	pointer := "#/" + in + "/" + name
+	var f *schema.Failure
+	if !errors.As(err, &f) {
+		return append(faults, problem.Violation{Pointer: pointer, Code: "invalid", Detail: "is not acceptable"})
+	}
+	for _, v := range f.Violations {
+		faults = append(faults, problem.Violation{Pointer: pointer + v.Pointer, Code: v.Code, Detail: v.Detail})
+	}
+	return faults
+}
+
+func (r *rule) judgePath(x *exchange.Exchange, faults []problem.Violation) []problem.Violation {
+	for _, p := range r.path {
+		v, ok := x.PathParam(p.Name())
+		if !ok {
+			faults = append(faults, problem.Violation{Pointer: "#/path/" + p.Name(), Code: "required", Detail: "is missing"})
+			continue
+		}
+		faults = report(faults, "path", p.Name(), p.Check([]string{v}))
+	}
+	return faults
+}
+
+// judgeQuery hands each declared parameter the pairs it owns. A name nobody owns is undeclared; so is a name that two
+// pairs carry where one value is declared (threat 11): the parameter's own check refuses that.
+func (r *rule) judgeQuery(x *exchange.Exchange, faults []problem.Violation) []problem.Violation {
+	owned := make([]bool, len(x.Query))
+	for _, p := range r.query {
+		var raw []string
+		whole := p.Exploded()
+		for i, q := range x.Query {
+			name, err := url.QueryUnescape(q.Name)
+			if err != nil || !p.Owns(name) {
+				continue
+			}
+			owned[i] = true
+			if whole {
+				raw = append(raw, q.Name+"="+q.Value)
+			} else {
+				raw = append(raw, q.Value)
+			}
+		}
+		faults = report(faults, "query", p.Name(), p.Check(raw))
+	}
+	kept := x.Query[:0]
+	for i, q := range x.Query {
+		name, _ := url.QueryUnescape(q.Name)
+		switch {
+		case owned[i] || r.queryKeys[name] || r.undeclared == plan.Ignore:
+			kept = append(kept, q)
+		case r.undeclared != plan.Drop:
+			faults = append(faults, problem.Violation{Pointer: "#/query/" + clip(name), Code: "undeclared", Detail: "is not declared"})
+			kept = append(kept, q)
+		}
+	}
+	if len(kept) != len(x.Query) {
+		x.Query = kept
+		x.Request.URL.RawQuery = encode(kept)
+	}
+	return faults
+}
+
+func encode(query []exchange.Param) string {
+	parts := make([]string, len(query))
+	for i, q := range query {
+		parts[i] = q.Name + "=" + q.Value
+	}
+	return strings.Join(parts, "&")
+}
+
+func clip(s string) string {
+	if len(s) > 64 {
+		return s[:64]
+	}
+	return s
+}
+
+func (r *rule) judgeHeaders(x *exchange.Exchange, faults []problem.Violation) []problem.Violation {
+	for _, p := range r.header {
+		faults = report(faults, "header", p.Name(), p.Check(escapeAll(x.Request.Header.Values(p.Name()))))
+	}
+	for _, p := range r.cookie {
+		var raw []string
+		for _, c := range x.Request.CookiesNamed(p.Name()) {
+			raw = append(raw, c.Value)
+		}
+		faults = report(faults, "cookie", p.Name(), p.Check(raw))
+	}
+	return faults
+}
+
+// escapeAll: header values travel unescaped, but a parameter's check decodes.
+func escapeAll(values []string) []string {
+	if !slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "%") }) {
+		return values
+	}
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = strings.ReplaceAll(v, "%", "%25")
+	}
+	return out
+}
+
+func (r *rule) judgeBody(x *exchange.Exchange) exchange.Verdict {
+	req := x.Request
+	present := req.Body != nil && req.Body != http.NoBody && req.ContentLength != 0
+	if r.body == nil {
+		if !present {
+			return exchange.Pass
+		}
+		return r.noBody(x)
+	}
+	if !present && req.Header.Get("Content-Type") == "" {
+		if r.body.Required {
+			return invalid(x, "body_missing", []problem.Violation{{Pointer: "", Code: "required", Detail: "a body is required"}})
+		}
+		return exchange.Pass
+	}
+	if ce := req.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
+		return bad(x, http.StatusUnsupportedMediaType, "body_encoded", "compressed request bodies are not accepted")
+	}
+	m, verdict := r.mediaOf(x)
+	if m == nil {
+		return verdict
+	}
+	if req.ContentLength > r.max {
+		return tooLarge(x)
+	}
+	if m.kind == opaque {
+		req.Body = http.MaxBytesReader(nil, req.Body, r.max)
+		return exchange.Pass
+	}
+	return r.read(x, m)
+}
+
+// noBody: an operation without a declared body takes none. A chunked body of no bytes is none.
+func (r *rule) noBody(x *exchange.Exchange) exchange.Verdict {
+	if x.Request.ContentLength < 0 {
+		var one [1]byte
+		if n, err := io.ReadFull(x.Request.Body, one[:]); n == 0 && err == io.EOF {
+			x.Request.Body, x.Request.ContentLength = http.NoBody, 0
+			return exchange.Pass
+		}
+	}
+	if r.undeclared == plan.Ignore {
+		x.Request.Body = http.MaxBytesReader(nil, x.Request.Body, r.max)
+		return exchange.Pass
+	}
+	no := exchange.Refusal{Status: http.StatusBadRequest, Reason: problem.InvalidRequest, Fine: "body_undeclared",
+		Detail: "this operation takes no body", Hangup: true}
+	return x.Refuse(no)
+}
+
+func tooLarge(x *exchange.Exchange) exchange.Verdict {
+	return x.Refuse(exchange.Refusal{Status: http.StatusRequestEntityTooLarge, Reason: problem.InvalidRequest,
+		Fine: "body_too_large", Detail: "the body is larger than this operation takes", Hangup: true})
+}
+
+// mediaOf finds the declared media type; a charset other than UTF-8 would be read differently upstream (threat 44).
+func (r *rule) mediaOf(x *exchange.Exchange) (*media, exchange.Verdict) {
+	t, params, err := mime.ParseMediaType(x.Request.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, bad(x, http.StatusUnsupportedMediaType, "type_malformed", "the media type is missing or malformed")
+	}
+	major, _, _ := strings.Cut(t, "/")
+	var m *media
+	for i := range r.media {
+		if d := r.media[i].name; d == t {
+			m = &r.media[i]
+			break
+		} else if d == major+"/*" || d == "*/*" && m == nil {
+			m = &r.media[i]
+		}
+	}
+	if m == nil {
+		return nil, bad(x, http.StatusUnsupportedMediaType, "type_undeclared", "this media type is not accepted here")
+	}
+	if m.kind != opaque {
+		if cs, ok := params["charset"]; ok && !strings.EqualFold(cs, "utf-8") && !strings.EqualFold(cs, "us-ascii") {
+			return nil, bad(x, http.StatusUnsupportedMediaType, "type_charset", "bodies must be UTF-8")
+		}
+	}
+	return m, exchange.Pass
+}
+
+// read holds the body and judges it.
+func (r *rule) read(x *exchange.Exchange, m *media) exchange.Verdict {
+	size := x.Request.ContentLength
+	if size < 0 {
+		size = r.max
+	}
+	if !r.budget.Take(size) {
+		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: 1e9, Fine: "memory_budget"})
+	}
+	x.Borrowed += size
+	body := make([]byte, 0, min(size+1, 64<<10))
+	body, err := readAll(body, x.Request.Body, r.max)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return tooLarge(x)
+	case err != nil:
+		return x.Refuse(exchange.Refusal{Status: http.StatusBadRequest, Reason: problem.InvalidRequest, Fine: "body_broken",
+			Detail: "the body did not arrive whole", Hangup: true, Cause: err})
+	}
+	x.Body = body
+	return r.judge(x, m)
+}
+
+var errTooLarge = errors.New("body too large")
+
+// readAll reads to the end or until more than limit bytes came.
+func readAll(dst []byte, from io.Reader, limit int64) ([]byte, error) {
+	for {
+		if len(dst) == cap(dst) {
+			dst = append(dst, 0)[:len(dst)]
+		}
+		n, err := from.Read(dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
+		if int64(len(dst)) > limit {
+			return nil, errTooLarge
+		}
+		if err == io.EOF {
+			return dst, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// judge passes a body that follows any one of the declared schemas; there is more than one only where paths of the
+// document differ after '#' alone. The first one's faults are reported.
+func (r *rule) judge(x *exchange.Exchange, m *media) exchange.Verdict {
+	if len(m.programs) == 0 {
+		if m.kind == jsonBody {
+			if err := schema.Strict(x.Body); err != nil {
+				return invalid(x, "body", report(nil, "body", "", err))
+			}
+		}
+		return exchange.Pass
+	}
+	var first error
+	for _, p := range m.programs {
+		var err error
+		switch {
+		case m.kind == formBody:
+			err = p.ValidateForm(x.Body)
+		case r.undeclared == plan.Drop:
+			var out []byte
+			if out, _, err = p.Project(nil, x.Body, everything{}); err == nil {
+				x.Body = out
+			}
+		default:
+			err = p.Validate(x.Body)
+		}
+		if err == nil {
+			return exchange.Pass
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	var f *schema.Failure
+	if !errors.As(first, &f) {
+		return invalid(x, "body", nil)
+	}
+	faults := make([]problem.Violation, 0, len(f.Violations))
+	for _, v := range f.Violations {
+		faults = append(faults, problem.Violation{Pointer: v.Pointer, Code: v.Code, Detail: v.Detail})
+	}
+	return invalid(x, "body", faults)
+}
+
+// everything may all: a request's permissions are not the projection's affair.
+type everything struct{}
+
+func (everything) May(string) bool { return true }
+func (everything) Owns() bool      { return true }

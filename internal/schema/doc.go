@@ -1,12 +1,42 @@
 // Package schema compiles the schemas of an OpenAPI document into programs that judge bodies and project them: what is
-// not declared and what the viewer may not see leaves. A keyword that cannot be compiled is an error, never skipped.
+// not declared and what the viewer may not see leaves. A keyword, pattern or field rule that cannot be compiled is an
+// error, never skipped. The package never fetches anything, and never repairs what it reads.
 //
-// JSON is read strictly: duplicate names after unescaping, trailing data, invalid UTF-8, lone surrogates and too deep
-// nesting are refused, because two parsers would read them differently (threat 45).
+// # Strict JSON
 //
-// Declared is what `unevaluatedProperties: false` would let stand: an object whose applied subschemas name properties
-// and say nothing about others is closed; additionalProperties or unevaluatedProperties with true or a schema opens it;
-// an object whose applied subschemas name no property at all is free-form and stays open.
+// Names given twice (after unescaping), trailing data, a byte order mark, invalid UTF-8, lone surrogates, numbers beyond
+// any double and too deep nesting are refused, because two parsers would read them differently (RFC 7493, threat 45).
+// Numbers are compared exactly.
 //
-// The engine behind Program is santhosh-tekuri/jsonschema over a tree. It is replaceable: callers see bytes only.
+// # What is declared
+//
+// Declared is what `unevaluatedProperties: false` would let stand, seen across $ref, allOf, if and those branches of
+// oneOf and anyOf that the value follows:
+//
+//   - an object whose applied subschemas name properties and say nothing about others is closed;
+//   - additionalProperties or unevaluatedProperties with true or a schema opens it;
+//   - an object whose applied subschemas name no property at all is free-form and stays open, with all below it.
+//
+// Options.Undeclared says what becomes of the rest. With Drop, members that only an explicit `additionalProperties:
+// false` forbids are dropped like every other, instead of making the body invalid; an alternative of oneOf or anyOf that
+// the value follows as it stands goes before one that it follows only so.
+//
+// # What a viewer may see
+//
+// Validation is done before projection; the projected body may lack required properties. Every rule (x-portreeve) of
+// every schema that applies to a value is asked, and the strictest wins:
+//
+//   - class secret: the value leaves;
+//   - permission that the viewer has not: it leaves, unless owner_may is given and the viewer owns the object;
+//   - mask: it is masked, unless the viewer has the permission named by unmask;
+//   - class sensitive with neither permission nor mask: it leaves, for nobody was permitted.
+//
+// A member leaves with its name, an item leaves its array (at a place named by prefixItems null stands instead, so that
+// the others keep theirs), and a whole body becomes null.
+//
+// # The engine
+//
+// santhosh-tekuri/jsonschema resolves references, checks each schema against its metaschema and compiles it; what it
+// yields is brought to a small form of our own, and judged there: once per schema and value, so that no body makes
+// alternatives multiply. The engine can be replaced; callers see documents, pointers and bytes only.
 package schema

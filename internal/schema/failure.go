@@ -3,133 +3,157 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	keyword "github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"unicode/utf8"
 )
 
-// maxViolations bounds what one failure reports.
-const maxViolations = 20
+const (
+	maxViolations = 20 // of one failure
+	maxEcho       = 64 // bytes of a body's own names in a pointer, each
+)
 
-// Violation is one fault: where (RFC 6901), a stable code, and a sentence that never repeats the value.
+// Violation is one fault.
+//
+// Code is stable: syntax, duplicate, utf8, surrogate, depth, number, size (of the JSON itself); type, enum, const,
+// format, pattern, min_length, max_length, minimum, maximum, exclusive_minimum, exclusive_maximum, multiple_of, required,
+// dependent_required, min_properties, max_properties, property_names, min_items, max_items, unique_items, contains,
+// any_of, one_of, not (of its schema); undeclared, read_only (of what may stand there); style, escape (of a parameter or
+// form).
 type Violation struct {
-	Pointer, Code, Detail string
+	Pointer string // RFC 6901, into the body; names of the body are cut to 64 bytes
+	Code    string
+	Detail  string // for the client: what is wrong. It never repeats a value.
 }
 
-// Failure is a body that does not follow its schema.
+// Failure is a body, parameter or form that does not follow its schema; at least one violation, at most 20.
 type Failure struct{ Violations []Violation }
 
 func (f *Failure) Error() string {
 	parts := make([]string, len(f.Violations))
 	for i, v := range f.Violations {
-		parts[i] = v.Pointer + " " + v.Detail
+		parts[i] = strings.TrimSpace(v.Pointer + " " + v.Detail)
 	}
 	return strings.Join(parts, "; ")
 }
 
+func fault(code, detail string) *Failure { return &Failure{[]Violation{{"", code, detail}}} }
+
 var syntaxDetails = map[string]string{
-	"syntax": "is not valid JSON", "duplicate": "has a member twice", "utf8": "is not valid UTF-8",
+	"syntax": "is not valid JSON", "duplicate": "has a member twice", "utf8": "is not valid UTF-8", "size": "is too large",
 	"surrogate": "has half of a surrogate pair", "depth": "is nested too deeply", "number": "has a number out of range",
 }
 
-// failure makes a Failure of a parser's or the engine's error.
+// failure makes a Failure of a parser's error.
 func failure(err error) *Failure {
 	var s *syntaxError
-	if errors.As(err, &s) {
-		return &Failure{[]Violation{{"", s.code, fmt.Sprintf("%s (at byte %d)", syntaxDetails[s.code], s.offset)}}}
+	if !errors.As(err, &s) {
+		return fault("syntax", syntaxDetails["syntax"])
 	}
-	var v *jsonschema.ValidationError
-	if !errors.As(err, &v) {
-		return &Failure{[]Violation{{"", "invalid", "is not acceptable"}}}
-	}
-	f := new(Failure)
-	f.leaves(v)
-	if len(f.Violations) == 0 {
-		f.Violations = []Violation{{"", "invalid", "is not acceptable"}}
-	}
-	return f
+	return fault(s.code, fmt.Sprintf("%s (at byte %d)", syntaxDetails[s.code], s.offset))
 }
 
-// leaves collects the causes at the bottom of the engine's tree. Of alternatives only the fact is told: which one was
-// meant cannot be known.
-func (f *Failure) leaves(v *jsonschema.ValidationError) {
-	switch v.ErrorKind.(type) {
-	case *keyword.OneOf, *keyword.AnyOf, *keyword.Not:
-	default:
-		if len(v.Causes) > 0 {
-			for _, c := range v.Causes {
-				f.leaves(c)
-			}
-			return
-		}
-	}
-	at := ""
-	for _, token := range v.InstanceLocation {
-		at += "/" + escapePointer(clip(token))
-	}
-	add := func(at, code, detail string) {
-		if len(f.Violations) < maxViolations {
-			f.Violations = append(f.Violations, Violation{at, code, detail})
-		}
-	}
-	switch k := v.ErrorKind.(type) {
-	case *keyword.Required:
-		for _, name := range k.Missing {
-			add(at+"/"+escapePointer(clip(name)), "required", "is required")
-		}
-	case *keyword.AdditionalProperties:
-		for _, name := range k.Properties {
-			add(at+"/"+escapePointer(clip(name)), "undeclared", "is not declared")
-		}
-	case *keyword.Type:
-		add(at, "type", "must be "+strings.Join(k.Want, " or "))
-	case *keyword.Enum:
-		add(at, "enum", "is not one of the allowed values")
-	case *keyword.Const:
-		add(at, "const", "is not the required value")
-	case *keyword.Format:
-		add(at, "format", "must be a valid "+k.Want)
-	case *keyword.Pattern:
-		add(at, "pattern", "does not match the required pattern")
-	case *keyword.MinLength:
-		add(at, "min_length", fmt.Sprintf("must have at least %d characters", k.Want))
-	case *keyword.MaxLength:
-		add(at, "max_length", fmt.Sprintf("must have at most %d characters", k.Want))
-	case *keyword.MinItems:
-		add(at, "min_items", fmt.Sprintf("must have at least %d items", k.Want))
-	case *keyword.MaxItems:
-		add(at, "max_items", fmt.Sprintf("must have at most %d items", k.Want))
-	case *keyword.UniqueItems:
-		add(at, "unique_items", "must not have an item twice")
-	case *keyword.MinProperties:
-		add(at, "min_properties", fmt.Sprintf("must have at least %d members", k.Want))
-	case *keyword.MaxProperties:
-		add(at, "max_properties", fmt.Sprintf("must have at most %d members", k.Want))
-	case *keyword.Minimum:
-		add(at, "minimum", "must be at least "+k.Want.RatString())
-	case *keyword.Maximum:
-		add(at, "maximum", "must be at most "+k.Want.RatString())
-	case *keyword.ExclusiveMinimum:
-		add(at, "exclusive_minimum", "must be greater than "+k.Want.RatString())
-	case *keyword.ExclusiveMaximum:
-		add(at, "exclusive_maximum", "must be less than "+k.Want.RatString())
-	case *keyword.MultipleOf:
-		add(at, "multiple_of", "must be a multiple of "+k.Want.RatString())
-	case *keyword.OneOf:
-		add(at, "one_of", "must follow exactly one of the alternatives")
-	case *keyword.AnyOf:
-		add(at, "any_of", "must follow one of the alternatives")
-	case *keyword.FalseSchema:
-		add(at, "undeclared", "is not allowed")
-	default:
-		add(at, "invalid", "is not acceptable")
-	}
+// place is where in a body a value stands. nil is the body itself.
+type place struct {
+	in     *place
+	name   string
+	index  int // of an item, where isItem
+	isItem bool
+	free   bool // the name is the body's own choice
 }
 
+func (p *place) member(name string) *place { return &place{in: p, name: name} }
+func (p *place) item(i int) *place         { return &place{in: p, index: i, isItem: true} }
+
+// String is the place's JSON pointer.
+func (p *place) String() string {
+	switch {
+	case p == nil:
+		return ""
+	case p.isItem:
+		return p.in.String() + "/" + strconv.Itoa(p.index)
+	}
+	return p.in.String() + "/" + escapePointer(clip(p.name))
+}
+
+// field is the place as the document knows it, without anything of the body.
+func (p *place) field() string {
+	switch {
+	case p == nil:
+		return ""
+	case p.isItem, p.free:
+		return p.in.field() + "/*"
+	}
+	return p.in.field() + "/" + escapePointer(clip(p.name))
+}
+
+// clip cuts a text of the body to what a report may repeat, between two characters.
 func clip(s string) string {
-	if len(s) > 64 {
-		return s[:64]
+	if len(s) <= maxEcho {
+		return s
 	}
-	return s
+	end := maxEcho
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
+}
+
+// report collects the faults of a body that is known to fail.
+type report struct{ violations []Violation }
+
+func (r *report) add(at *place, code, detail string) {
+	if len(r.violations) == maxViolations {
+		return
+	}
+	if v := (Violation{at.String(), code, detail}); !slices.Contains(r.violations, v) {
+		r.violations = append(r.violations, v)
+	}
+}
+
+// fault tells a fault where that is wanted. It is always false, for returning.
+func (e *evaluation) fault(at *place, code, detail string) bool {
+	if e.report != nil {
+		e.report.add(at, code, detail)
+	}
+	return false
+}
+
+// tellAlternatives tells what is wrong where none of the alternatives, or more than one, is followed. Where the value's
+// type leaves a single one its own faults are told; else which one was meant cannot be known.
+func (e *evaluation) tellAlternatives(alternatives []*subschema, one bool, matching int, n *node, m mode, at *place) bool {
+	if e.report == nil {
+		return false
+	}
+	if matching > 1 {
+		return e.fault(at, "one_of", "must follow exactly one of the alternatives, and follows several")
+	}
+	var meant []*subschema
+	for _, c := range alternatives {
+		if c.types.admits(n) {
+			meant = append(meant, c)
+		}
+	}
+	if len(meant) == 1 && !e.eval(meant[0], n, m, at) {
+		return false
+	}
+	if one {
+		return e.fault(at, "one_of", "must follow one of the alternatives")
+	}
+	return e.fault(at, "any_of", "must follow one of the alternatives")
+}
+
+// String names types for people.
+func (t types) String() string {
+	var out []string
+	for _, k := range [...]struct {
+		t    types
+		name string
+	}{{1 << Object, "object"}, {1 << Array, "array"}, {1 << String, "string"}, {1 << Number, "number"}, {integer, "integer"}, {1 << Boolean, "boolean"}, {1 << Null, "null"}} {
+		if t&k.t != 0 {
+			out = append(out, k.name)
+		}
+	}
+	return strings.Join(out, " or ")
 }

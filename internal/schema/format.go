@@ -2,45 +2,179 @@ package schema
 
 import (
 	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"math/big"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"net/netip"
+	"strings"
 )
 
-var errFormat = errors.New("not of this format")
-
-// formats are OpenAPI's own (OpenAPI Format Registry), beside JSON Schema's, which the engine has.
-var formats = []jsonschema.Format{
-	{Name: "int32", Validate: integer(32)},
-	{Name: "int64", Validate: integer(64)},
-	{Name: "byte", Validate: func(v any) error {
-		if s, ok := v.(string); ok {
-			if _, err := base64.StdEncoding.Strict().DecodeString(s); err != nil {
-				return errFormat
-			}
-		}
-		return nil
-	}},
+// format is one asserted format. It says nothing of values of other kinds.
+type format struct {
+	name   string
+	text   func(string) bool
+	number func(decimal) bool
 }
 
-// integer asserts that an integer fits a signed word of so many bits; other numbers are the type's affair.
-func integer(bits uint) func(any) error {
-	limit := new(big.Int).Lsh(big.NewInt(1), bits-1)
-	return func(v any) error {
-		n, ok := v.(json.Number)
-		if !ok {
-			return nil
-		}
-		r, ok := new(big.Rat).SetString(n.String())
-		if !ok || !r.IsInt() {
-			return errFormat
-		}
-		i := r.Num()
-		if i.Cmp(limit) >= 0 || i.Cmp(new(big.Int).Neg(limit)) < 0 {
-			return errFormat
-		}
-		return nil
+func (f *format) admits(n *node) bool {
+	switch {
+	case n.kind == String && f.text != nil:
+		return f.text(n.text)
+	case n.kind == Number && f.number != nil:
+		return f.number(decimalOf(n.text))
 	}
+	return true
+}
+
+// formats are those asserted, of JSON Schema 2020-12 §7.3 and of the OpenAPI Format Registry. All others are annotations.
+var formats = formatsByName(
+	format{name: "date-time", text: isDateTime},
+	format{name: "date", text: isDate},
+	format{name: "time", text: isTime},
+	format{name: "email", text: isEmail},
+	format{name: "hostname", text: isHostname},
+	format{name: "ipv4", text: isIPv4},
+	format{name: "ipv6", text: isIPv6},
+	format{name: "uri", text: isURI},
+	format{name: "uri-reference", text: isURIReference},
+	format{name: "uuid", text: isUUID},
+	format{name: "json-pointer", text: isJSONPointer},
+	format{name: "regex", text: isPattern},
+	format{name: "byte", text: isBase64},
+	format{name: "int32", number: func(d decimal) bool { return d.fits(32) }},
+	format{name: "int64", number: func(d decimal) bool { return d.fits(64) }},
+)
+
+func formatsByName(list ...format) map[string]*format {
+	out := make(map[string]*format, len(list))
+	for i := range list {
+		out[list[i].name] = &list[i]
+	}
+	return out
+}
+
+// digitsAt reads a number of exactly width ASCII digits; -1 where there is none.
+func digitsAt(s string, at, width int) int {
+	if at+width > len(s) {
+		return -1
+	}
+	n := 0
+	for _, c := range []byte(s[at : at+width]) {
+		if c-'0' > 9 {
+			return -1
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+// isDate: full-date of RFC 3339 §5.6.
+func isDate(s string) bool {
+	if len(s) != 10 || s[4] != '-' || s[7] != '-' {
+		return false
+	}
+	y, m, d := digitsAt(s, 0, 4), digitsAt(s, 5, 2), digitsAt(s, 8, 2)
+	if y < 0 || m < 1 || m > 12 || d < 1 {
+		return false
+	}
+	days := [...]int{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}[m-1]
+	if m == 2 && y%4 == 0 && (y%100 != 0 || y%400 == 0) {
+		days = 29
+	}
+	return d <= days
+}
+
+// isTime: full-time of RFC 3339 §5.6. A leap second stands only at the end of a day of UTC.
+func isTime(s string) bool {
+	if len(s) < 9 || s[2] != ':' || s[5] != ':' {
+		return false
+	}
+	h, m, sec := digitsAt(s, 0, 2), digitsAt(s, 3, 2), digitsAt(s, 6, 2)
+	if h < 0 || h > 23 || m < 0 || m > 59 || sec < 0 || sec > 60 {
+		return false
+	}
+	rest := s[8:]
+	if fraction, ok := strings.CutPrefix(rest, "."); ok {
+		rest = strings.TrimLeft(fraction, "0123456789")
+		if len(rest) == len(fraction) {
+			return false
+		}
+	}
+	offset := 0
+	if rest != "Z" && rest != "z" {
+		if len(rest) != 6 || rest[0] != '+' && rest[0] != '-' || rest[3] != ':' {
+			return false
+		}
+		oh, om := digitsAt(rest, 1, 2), digitsAt(rest, 4, 2)
+		if oh < 0 || oh > 23 || om < 0 || om > 59 {
+			return false
+		}
+		if offset = oh*60 + om; rest[0] == '-' {
+			offset = -offset
+		}
+	}
+	const day = 24 * 60
+	return sec < 60 || (h*60+m-offset+day)%day == day-1
+}
+
+// isDateTime: date-time of RFC 3339 §5.6.
+func isDateTime(s string) bool {
+	return len(s) > 11 && s[10]|0x20 == 't' && isDate(s[:10]) && isTime(s[11:])
+}
+
+func isHex(c byte) bool { return c-'0' < 10 || c|0x20 >= 'a' && c|0x20 <= 'f' }
+
+// isUUID: RFC 9562 §4, of any version.
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if s[i] != '-' {
+				return false
+			}
+		} else if !isHex(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// isIPv4: dotted-quad of RFC 2673 §3.2, without leading zeros, which some read as octal.
+func isIPv4(s string) bool {
+	a, err := netip.ParseAddr(s)
+	return err == nil && a.Is4()
+}
+
+// isIPv6: RFC 4291 §2.2, without a zone.
+func isIPv6(s string) bool {
+	a, err := netip.ParseAddr(s)
+	return err == nil && a.Is6() && a.Zone() == ""
+}
+
+// isJSONPointer: RFC 6901 §3.
+func isJSONPointer(s string) bool {
+	if s != "" && s[0] != '/' {
+		return false
+	}
+	for i := strings.IndexByte(s, '~'); i >= 0; i = strings.IndexByte(s, '~') {
+		if i+1 == len(s) || s[i+1] != '0' && s[i+1] != '1' {
+			return false
+		}
+		s = s[i+2:]
+	}
+	return true
+}
+
+// isPattern: a pattern that this package could run, which is a little less than all of ECMA-262's.
+func isPattern(s string) bool {
+	_, err := compilePattern(s)
+	return err == nil
+}
+
+// isBase64: RFC 4648 §4, padded and without line breaks.
+func isBase64(s string) bool {
+	if strings.ContainsAny(s, "\r\n") { // which the decoder would skip
+		return false
+	}
+	_, err := base64.StdEncoding.Strict().DecodeString(s)
+	return err == nil
 }

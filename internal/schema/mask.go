@@ -1,28 +1,55 @@
 package schema
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"unicode/utf8"
 )
 
-// appendMasked appends a value's mask as a JSON string. A value that has no such mask is hidden whole.
-func appendMasked(dst []byte, mask string, n *node) []byte {
+// mask is how a value is hidden.
+type mask uint8
+
+const (
+	unmasked  mask = iota
+	maskLast4      // ****1111
+	maskEmail      // a***@example.com
+	maskHash       // a pseudonym: 16 hexadecimal digits of HMAC-SHA-256, equal for equal values
+	maskFull       // ****
+)
+
+var masks = map[string]mask{"last4": maskLast4, "email": maskEmail, "hash": maskHash, "full": maskFull}
+
+const hidden = "****"
+
+// appendMasked appends a value's mask as a JSON string. A value that its mask does not fit, null and what holds others
+// included, is hidden whole.
+func appendMasked(dst []byte, m mask, n *node, key []byte) []byte {
 	s := n.text
-	if n.kind != text && n.kind != number {
-		return append(dst, `"****"`...)
+	if n.kind != String && n.kind != Number {
+		return appendString(dst, hidden)
 	}
-	switch mask {
-	case "last4":
-		if r := []rune(s); len(r) > 4 {
-			return appendString(dst, "****"+string(r[len(r)-4:]))
+	switch m {
+	case maskLast4:
+		if r := []rune(s); len(r) >= 8 { // of a shorter value four characters would be most
+			return appendString(dst, hidden+string(r[len(r)-4:]))
 		}
-	case "email":
+	case maskEmail:
 		if at := strings.LastIndexByte(s, '@'); at > 0 {
 			_, size := utf8.DecodeRuneInString(s)
+			if size == at {
+				size = 0 // the first letter is all there is
+			}
 			return appendString(dst, s[:size]+"***"+s[at:])
 		}
+	case maskHash:
+		// Keyed: telephone numbers and the like are few enough to try all.
+		h := hmac.New(sha256.New, key)
+		h.Write([]byte(s))
+		return appendString(dst, hex.EncodeToString(h.Sum(nil)[:8]))
 	}
-	return append(dst, `"****"`...)
+	return appendString(dst, hidden)
 }
 
 const hexDigits = "0123456789abcdef"

@@ -1,61 +1,85 @@
 package schema
 
 import (
-	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// MaxDepth bounds the nesting of a body.
-const MaxDepth = 64
+// DefaultDepth bounds the nesting of a body where Options name no bound.
+const DefaultDepth = 64
 
-// kind of a JSON value.
-type kind uint8
+// Kind is the kind of a JSON value. The zero value is none.
+type Kind uint8
 
+// The kinds of RFC 8259 §3.
 const (
-	null kind = iota
-	boolean
-	number
-	text
-	array
-	objectKind
+	Null Kind = iota + 1
+	Boolean
+	Number
+	String
+	Array
+	Object
 )
 
-// node is a JSON value with its place in the body.
+// node is a JSON value with its place in the body. A body of many small values makes many of them: keep it small.
 type node struct {
-	kind       kind
-	start, end int
-	text       string // a string unescaped, a number as written
+	kind       Kind
 	truth      bool
-	items      []*node
-	members    []member
+	fate       fate
+	mask       mask
+	changed    bool // something below it leaves or is masked
+	start, end uint32
+	text       string // a string unescaped, a number as written
+	in         *inside
+}
+
+// inside is what only some values have.
+type inside struct {
+	items    []node
+	members  []member
+	outcomes []outcome // what was found of this value so far
 }
 
 type member struct {
-	name  string
-	start int // of the name's quote
-	value *node
-	fate  fate
-	mask  string
+	name       string // unescaped
+	start, end uint32 // of the name as written, with its quotes
+	value      node
 }
 
-// fate is what becomes of a member.
-type fate uint8
+func (n *node) items() []node {
+	if n.in == nil {
+		return nil
+	}
+	return n.in.items
+}
 
-const (
-	kept fate = iota
-	undeclared
-	withheld
-	masked
-)
+func (n *node) members() []member {
+	if n.in == nil {
+		return nil
+	}
+	return n.in.members
+}
 
-// parser reads one JSON value strictly (RFC 8259 as narrowed by RFC 7493).
+func (n *node) member(name string) *node {
+	all := n.members()
+	for i := range all {
+		if all[i].name == name {
+			return &all[i].value
+		}
+	}
+	return nil
+}
+
+// parser reads one JSON value strictly (RFC 8259 as narrowed by RFC 7493). It works on a string, so that the texts it
+// finds share the body's bytes.
 type parser struct {
-	b     []byte
+	s     string
 	i     int
 	depth int
+	max   int // nesting allowed
 }
 
 // syntaxError is where and why a body is no strict JSON.
@@ -66,25 +90,34 @@ type syntaxError struct {
 
 func (e *syntaxError) Error() string { return e.code + " at byte " + strconv.Itoa(e.offset) }
 
-func parse(b []byte) (*node, error) {
-	p := &parser{b: b}
+// parse reads a whole body into a tree.
+func parse(body []byte, depth int) (*node, error) {
+	p := &parser{s: string(body), max: depth}
+	if len(body) > math.MaxInt32 {
+		return nil, p.fail("size")
+	}
+	n := new(node)
 	p.space()
-	n, err := p.value()
-	if err != nil {
+	if err := p.value(n); err != nil {
 		return nil, err
 	}
-	p.space()
-	if p.i != len(b) {
-		return nil, p.fail("syntax")
-	}
-	return n, nil
+	return n, p.end()
 }
 
 func (p *parser) fail(code string) error { return &syntaxError{code, p.i} }
 
+// end wants nothing but white space.
+func (p *parser) end() error {
+	p.space()
+	if p.i != len(p.s) {
+		return p.fail("syntax")
+	}
+	return nil
+}
+
 func (p *parser) space() {
-	for p.i < len(p.b) {
-		switch p.b[p.i] {
+	for p.i < len(p.s) {
+		switch p.s[p.i] {
 		case ' ', '\t', '\n', '\r':
 			p.i++
 		default:
@@ -93,215 +126,203 @@ func (p *parser) space() {
 	}
 }
 
-func (p *parser) value() (*node, error) {
-	if p.i >= len(p.b) {
-		return nil, p.fail("syntax")
+// next takes one punctuation mark.
+func (p *parser) next(c byte) bool {
+	if p.i < len(p.s) && p.s[p.i] == c {
+		p.i++
+		return true
 	}
-	n := &node{start: p.i}
-	var err error
-	switch c := p.b[p.i]; {
+	return false
+}
+
+func (p *parser) kind() Kind {
+	if p.i >= len(p.s) {
+		return 0
+	}
+	switch c := p.s[p.i]; {
 	case c == '{':
-		err = p.object(n)
+		return Object
 	case c == '[':
-		err = p.array(n)
+		return Array
 	case c == '"':
-		n.kind = text
-		n.text, err = p.str()
-	case c == 't':
-		n.kind, n.truth = boolean, true
-		err = p.word("true")
-	case c == 'f':
-		n.kind = boolean
-		err = p.word("false")
+		return String
+	case c == 't', c == 'f':
+		return Boolean
 	case c == 'n':
-		err = p.word("null")
-	default:
-		n.kind = number
-		err = p.number()
-		n.text = string(p.b[n.start:p.i])
+		return Null
+	case c == '-', c-'0' < 10:
+		return Number
 	}
-	n.end = p.i
-	return n, err
+	return 0
 }
 
-func (p *parser) word(w string) error {
-	if !strings.HasPrefix(string(p.b[p.i:min(len(p.b), p.i+len(w))]), w) {
-		return p.fail("syntax")
-	}
-	p.i += len(w)
-	return nil
-}
-
-func (p *parser) digits() bool {
-	from := p.i
-	for p.i < len(p.b) && p.b[p.i]-'0' < 10 {
-		p.i++
-	}
-	return p.i > from
-}
-
-// maxExponent: numbers beyond a double's range are refused; every reader makes something else of them.
-const maxExponent = 400
-
-func (p *parser) number() error {
-	if p.i < len(p.b) && p.b[p.i] == '-' {
-		p.i++
-	}
-	from := p.i
-	if !p.digits() {
-		return p.fail("syntax")
-	}
-	if p.b[from] == '0' && p.i-from > 1 {
-		return p.fail("syntax")
-	}
-	if p.i < len(p.b) && p.b[p.i] == '.' {
-		p.i++
-		if !p.digits() {
-			return p.fail("syntax")
-		}
-	}
-	if p.i < len(p.b) && p.b[p.i]|0x20 == 'e' {
-		p.i++
-		if p.i < len(p.b) && (p.b[p.i] == '+' || p.b[p.i] == '-') {
-			p.i++
-		}
+func (p *parser) value(n *node) error {
+	n.kind, n.start = p.kind(), uint32(p.i)
+	var err error
+	switch n.kind {
+	case Object:
+		err = p.object(n)
+	case Array:
+		err = p.array(n)
+	case String:
+		n.text, err = p.str()
+	case Number:
 		from := p.i
-		if !p.digits() {
-			return p.fail("syntax")
-		}
-		if e, err := strconv.Atoi(string(p.b[from:p.i])); err != nil || e > maxExponent {
-			return p.fail("number")
+		err = p.number()
+		n.text = p.s[from:p.i]
+	default:
+		n.truth = n.kind == Boolean && p.s[p.i] == 't'
+		err = p.word()
+	}
+	n.end = uint32(p.i)
+	return err
+}
+
+// word reads true, false or null.
+func (p *parser) word() error {
+	for _, w := range [...]string{"true", "false", "null"} {
+		if strings.HasPrefix(p.s[p.i:], w) {
+			p.i += len(w)
+			return nil
 		}
 	}
-	if p.i-from > 1000 {
-		return p.fail("number")
+	return p.fail("syntax")
+}
+
+// enter takes the bracket that opens an array or object.
+func (p *parser) enter() error {
+	if p.depth++; p.depth > p.max {
+		return p.fail("depth")
 	}
+	p.i++
+	p.space()
 	return nil
+}
+
+// more takes what stands between two elements, or the bracket that closes.
+func (p *parser) more(closing byte) (bool, error) {
+	p.space()
+	switch {
+	case p.next(','):
+		p.space()
+		return true, nil
+	case p.next(closing):
+		p.depth--
+		return false, nil
+	}
+	return false, p.fail("syntax")
 }
 
 func (p *parser) array(n *node) error {
-	n.kind = array
-	if p.depth++; p.depth > MaxDepth {
-		return p.fail("depth")
+	if err := p.enter(); err != nil {
+		return err
 	}
-	p.i++
-	p.space()
-	if p.i < len(p.b) && p.b[p.i] == ']' {
-		p.i++
+	if p.next(']') {
 		p.depth--
 		return nil
 	}
-	for {
-		p.space()
-		v, err := p.value()
+	n.in = new(inside)
+	for more := true; more; {
+		var item node
+		err := p.value(&item)
 		if err != nil {
 			return err
 		}
-		n.items = append(n.items, v)
-		p.space()
-		if p.i >= len(p.b) {
-			return p.fail("syntax")
-		}
-		switch p.b[p.i] {
-		case ',':
-			p.i++
-		case ']':
-			p.i++
-			p.depth--
-			return nil
-		default:
-			return p.fail("syntax")
+		n.in.items = append(n.in.items, item)
+		if more, err = p.more(']'); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 func (p *parser) object(n *node) error {
-	n.kind = objectKind
-	if p.depth++; p.depth > MaxDepth {
-		return p.fail("depth")
+	if err := p.enter(); err != nil {
+		return err
 	}
-	p.i++
-	p.space()
-	if p.i < len(p.b) && p.b[p.i] == '}' {
-		p.i++
+	if p.next('}') {
 		p.depth--
 		return nil
 	}
-	var seen map[string]bool
-	for {
-		p.space()
-		if p.i >= len(p.b) || p.b[p.i] != '"' {
-			return p.fail("syntax")
-		}
-		m := member{start: p.i}
+	n.in = new(inside)
+	var seen names
+	for more := true; more; {
+		m := member{start: uint32(p.i)}
 		var err error
-		if m.name, err = p.str(); err != nil {
+		if m.name, err = p.name(&seen); err != nil {
 			return err
 		}
-		if dup, all := repeated(n.members, m.name, seen); dup {
-			return p.fail("duplicate")
-		} else {
-			seen = all
-		}
-		p.space()
-		if p.i >= len(p.b) || p.b[p.i] != ':' {
-			return p.fail("syntax")
-		}
-		p.i++
-		p.space()
-		if m.value, err = p.value(); err != nil {
+		m.end = uint32(p.i)
+		if err = p.colon(); err != nil {
 			return err
 		}
-		n.members = append(n.members, m)
-		p.space()
-		if p.i >= len(p.b) {
-			return p.fail("syntax")
+		if err = p.value(&m.value); err != nil {
+			return err
 		}
-		switch p.b[p.i] {
-		case ',':
-			p.i++
-		case '}':
-			p.i++
-			p.depth--
-			return nil
-		default:
-			return p.fail("syntax")
+		n.in.members = append(n.in.members, m)
+		if more, err = p.more('}'); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
-// repeated looks a name up: by going through few members, by a set from 16 on.
-func repeated(members []member, name string, seen map[string]bool) (bool, map[string]bool) {
-	if len(members) < 16 {
-		for i := range members {
-			if members[i].name == name {
-				return true, nil
-			}
-		}
-		return false, nil
+// name reads a member's name, which must be new.
+func (p *parser) name(seen *names) (string, error) {
+	if p.kind() != String {
+		return "", p.fail("syntax")
 	}
-	if seen == nil {
-		seen = make(map[string]bool, 64)
-		for i := range members {
-			seen[members[i].name] = true
-		}
+	name, err := p.str()
+	if err == nil && !seen.add(name) {
+		err = p.fail("duplicate")
 	}
-	if seen[name] {
-		return true, seen
-	}
-	seen[name] = true
-	return false, seen
+	return name, err
 }
 
-// str reads a string at a quote and unescapes it.
+func (p *parser) colon() error {
+	p.space()
+	if !p.next(':') {
+		return p.fail("syntax")
+	}
+	p.space()
+	return nil
+}
+
+// names are those of one object: few are gone through, many are looked up.
+type names struct {
+	few  []string
+	many map[string]struct{}
+}
+
+// add reports whether a name is new.
+func (s *names) add(name string) bool {
+	if s.many != nil {
+		before := len(s.many)
+		s.many[name] = struct{}{}
+		return len(s.many) > before
+	}
+	for _, n := range s.few {
+		if n == name {
+			return false
+		}
+	}
+	if s.few = append(s.few, name); len(s.few) == 16 {
+		s.many = make(map[string]struct{}, 64)
+		for _, n := range s.few {
+			s.many[n] = struct{}{}
+		}
+	}
+	return true
+}
+
+// str reads a string at its quote and unescapes it.
 func (p *parser) str() (string, error) {
 	p.i++
 	from := p.i
-	for p.i < len(p.b) {
-		c := p.b[p.i]
-		switch {
+	for p.i < len(p.s) {
+		switch c := p.s[p.i]; {
 		case c == '"':
-			s := string(p.b[from:p.i])
+			s := p.s[from:p.i]
 			p.i++
 			if !utf8.ValidString(s) {
 				return "", p.fail("utf8")
@@ -317,10 +338,11 @@ func (p *parser) str() (string, error) {
 	return "", p.fail("syntax")
 }
 
+// escaped reads on at the first backslash of the string that began at from.
 func (p *parser) escaped(from int) (string, error) {
-	out := append([]byte(nil), p.b[from:p.i]...)
-	for p.i < len(p.b) {
-		c := p.b[p.i]
+	out := append([]byte(nil), p.s[from:p.i]...)
+	for p.i < len(p.s) {
+		c := p.s[p.i]
 		p.i++
 		switch {
 		case c == '"':
@@ -334,46 +356,52 @@ func (p *parser) escaped(from int) (string, error) {
 			out = append(out, c)
 			continue
 		}
-		if p.i >= len(p.b) {
-			return "", p.fail("syntax")
-		}
-		e := p.b[p.i]
-		p.i++
-		if k := strings.IndexByte(`"\/bfnrt`, e); k >= 0 {
-			out = append(out, "\"\\/\b\f\n\r\t"[k])
-			continue
-		}
-		if e != 'u' {
-			return "", p.fail("syntax")
-		}
-		r, err := p.hex4()
+		r, err := p.escape()
 		if err != nil {
 			return "", err
-		}
-		if utf16.IsSurrogate(r) {
-			if p.i+1 >= len(p.b) || p.b[p.i] != '\\' || p.b[p.i+1] != 'u' {
-				return "", p.fail("surrogate")
-			}
-			p.i += 2
-			low, err := p.hex4()
-			if err != nil {
-				return "", err
-			}
-			if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
-				return "", p.fail("surrogate")
-			}
 		}
 		out = utf8.AppendRune(out, r)
 	}
 	return "", p.fail("syntax")
 }
 
+// escape reads one escape behind its backslash; a surrogate must come with its other half.
+func (p *parser) escape() (rune, error) {
+	if p.i >= len(p.s) {
+		return 0, p.fail("syntax")
+	}
+	e := p.s[p.i]
+	p.i++
+	if k := strings.IndexByte(`"\/bfnrt`, e); k >= 0 {
+		return rune("\"\\/\b\f\n\r\t"[k]), nil
+	}
+	if e != 'u' {
+		return 0, p.fail("syntax")
+	}
+	r, err := p.hex4()
+	if err != nil || !utf16.IsSurrogate(r) {
+		return r, err
+	}
+	if !strings.HasPrefix(p.s[p.i:], `\u`) {
+		return 0, p.fail("surrogate")
+	}
+	p.i += 2
+	low, err := p.hex4()
+	if err != nil {
+		return 0, err
+	}
+	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
+		return 0, p.fail("surrogate")
+	}
+	return r, nil
+}
+
 func (p *parser) hex4() (rune, error) {
-	if p.i+4 > len(p.b) {
+	if p.i+4 > len(p.s) {
 		return 0, p.fail("syntax")
 	}
 	var r rune
-	for _, c := range p.b[p.i : p.i+4] {
+	for _, c := range []byte(p.s[p.i : p.i+4]) {
 		switch {
 		case c-'0' < 10:
 			r = r<<4 | rune(c-'0')
@@ -385,84 +413,4 @@ func (p *parser) hex4() (rune, error) {
 	}
 	p.i += 4
 	return r, nil
-}
-
-// value returns the tree as the engine wants it, without members that are undeclared. Numbers stay exact.
-func (n *node) value() any {
-	switch n.kind {
-	case boolean:
-		return n.truth
-	case number:
-		return json.Number(n.text)
-	case text:
-		return n.text
-	case array:
-		out := make([]any, len(n.items))
-		for i, v := range n.items {
-			out[i] = v.value()
-		}
-		return out
-	case objectKind:
-		out := make(map[string]any, len(n.members))
-		for i := range n.members {
-			if n.members[i].fate != undeclared {
-				out[n.members[i].name] = n.members[i].value.value()
-			}
-		}
-		return out
-	}
-	return nil
-}
-
-// Strict reports, as a *Failure, whether a body is one strict JSON value.
-func Strict(body []byte) error {
-	if _, err := parse(body); err != nil {
-		return failure(err)
-	}
-	return nil
-}
-
-// Value is a scalar found by Lookup.
-type Value struct{ n *node }
-
-// Text returns a string unescaped, a number as written; ok is false for everything else.
-func (v Value) Text() (string, bool) {
-	return v.n.text, v.n.kind == text || v.n.kind == number
-}
-
-// Lookup finds the value at a JSON pointer (RFC 6901) in a body. It finds nothing in a body that is no strict JSON.
-func Lookup(body []byte, pointer string) (Value, bool) {
-	n, err := parse(body)
-	if err != nil {
-		return Value{}, false
-	}
-	for _, token := range strings.Split(pointer, "/")[1:] {
-		token = unescapePointer(token)
-		next := (*node)(nil)
-		switch n.kind {
-		case objectKind:
-			for i := range n.members {
-				if n.members[i].name == token {
-					next = n.members[i].value
-				}
-			}
-		case array:
-			if i, err := strconv.Atoi(token); err == nil && i >= 0 && i < len(n.items) && strconv.Itoa(i) == token {
-				next = n.items[i]
-			}
-		}
-		if next == nil {
-			return Value{}, false
-		}
-		n = next
-	}
-	return Value{n}, true
-}
-
-func unescapePointer(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
-}
-
-func escapePointer(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "~", "~0"), "/", "~1")
 }

@@ -3,7 +3,9 @@ package schema
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -16,107 +18,199 @@ type pattern struct {
 
 func (p pattern) String() string { return p.source }
 
-// compilePattern translates an ECMA-262 pattern to RE2, whose time is linear in the input (CVE-2019-11387's class).
-// What RE2 cannot express, look-around and back-references, is an error.
+// compilePattern translates an ECMA-262 pattern (with its u flag, as JSON Schema wants it) to RE2, whose time is linear
+// in the input (CVE-2019-11387's class). What RE2 cannot express, look-around, references back to a group and counts
+// beyond 1000, is an error. The extensions (?i), (?s) and (?m) of other dialects are let pass.
 func compilePattern(source string) (jsonschema.Regexp, error) {
-	translated, err := translate(source)
-	if err != nil {
-		return nil, err
+	t := translator{source: source}
+	if err := t.run(); err != nil {
+		return nil, fmt.Errorf("pattern %q cannot be enforced: %w", source, err)
 	}
-	re, err := regexp.Compile(translated)
+	re, err := regexp.Compile(t.out.String())
 	if err != nil {
 		return nil, fmt.Errorf("pattern %q cannot be enforced: %w", source, err)
 	}
 	return pattern{source, re}, nil
 }
 
-// translate rewrites what the two dialects spell differently: \d, \w and \s keep ECMA's meaning, \/ and other identity
-// escapes lose their backslash, \uXXXX becomes \x{XXXX}, \cX its control character, (?<n>…) stays.
-func translate(source string) (string, error) {
-	var b strings.Builder
-	inClass := false
-	for i := 0; i < len(source); i++ {
-		c := source[i]
-		switch {
-		case c == '\\' && i+1 < len(source):
-			i++
-			n, err := escapeSequence(&b, source, i, inClass)
-			if err != nil {
-				return "", err
-			}
-			i += n
-			continue
-		case c == '[' && !inClass:
-			inClass = true
-			if strings.HasPrefix(source[i:], "[^]") {
-				b.WriteString(`[\s\S]`)
-				i, inClass = i+2, false
-				continue
-			}
-			if strings.HasPrefix(source[i:], "[]") {
-				b.WriteString(`[^\x00-\x{10FFFF}]`)
-				i, inClass = i+1, false
-				continue
-			}
-		case c == '[' && inClass:
-			b.WriteByte('\\')
-		case c == ']':
-			inClass = false
-		case c == '$' && !inClass:
-			b.WriteString(`\z`)
-			continue
-		}
-		b.WriteByte(c)
-	}
-	return b.String(), nil
+// translator rewrites what the two dialects spell differently.
+type translator struct {
+	source  string
+	i       int // behind what was read
+	inClass bool
+	out     strings.Builder
 }
 
-const ecmaSpace = `\t\n\v\f\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}`
+// What ECMA-262 means by \s, and by `.`: RE2's \s is ASCII's alone, and its dot stops at \n alone.
+const (
+	ecmaSpace    = `\t\n\v\f\r \x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}`
+	ecmaNotSpace = `\x00-\x08\x0e-\x1f!-\x{9f}\x{a1}-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027}\x{202a}-\x{202e}\x{2030}-\x{205e}\x{2060}-\x{2fff}\x{3001}-\x{fefe}\x{ff00}-\x{10ffff}`
+	ecmaDot      = `[^\n\r\x{2028}\x{2029}]`
+)
 
-// escapeSequence writes the escape whose letter stands at i and returns how many bytes beyond it were used.
-func escapeSequence(b *strings.Builder, s string, i int, inClass bool) (int, error) {
-	c := s[i]
-	switch {
-	case c == 's' || c == 'S':
+func (t *translator) run() error {
+	dotAll := strings.Contains(t.source, "(?s") || strings.Contains(t.source, "(?is") // then the dot is what RE2's flag makes it
+	for t.i < len(t.source) {
+		c := t.source[t.i]
+		t.i++
 		switch {
-		case inClass && c == 's':
-			b.WriteString(ecmaSpace)
-		case inClass:
-			b.WriteString(`\S`)
-		case c == 's':
-			b.WriteString("[" + ecmaSpace + "]")
-		default:
-			b.WriteString("[^" + ecmaSpace + "]")
+		case c == '\\':
+			if err := t.escape(); err != nil {
+				return err
+			}
+			continue
+		case c == '[' && t.inClass:
+			t.out.WriteByte('\\') // an ordinary character there; RE2 knows [:alpha:]
+		case c == '[':
+			if t.class() {
+				continue
+			}
+		case c == ']':
+			t.inClass = false
+		case c == '$' && !t.inClass && !strings.Contains(t.source, "(?m"):
+			t.out.WriteString(`\z`) // Perl's $ is also before a final line break
+			continue
+		case c == '.' && !t.inClass && !dotAll:
+			t.out.WriteString(ecmaDot)
+			continue
 		}
-	case c == 'u' && i+1 < len(s) && s[i+1] == '{':
-		end := strings.IndexByte(s[i:], '}')
-		if end < 0 {
-			return 0, fmt.Errorf("pattern %q: unfinished \\u{", s)
-		}
-		b.WriteString(`\x` + s[i+1:i+end+1])
-		return end, nil
-	case c == 'u' && i+5 <= len(s):
-		b.WriteString(`\x{` + s[i+1:i+5] + `}`)
-		return 4, nil
-	case c == 'c' && i+1 < len(s):
-		fmt.Fprintf(b, `\x%02x`, s[i+1]&31)
-		return 1, nil
-	case c >= '1' && c <= '9' && !inClass, c == 'k':
-		return 0, fmt.Errorf("pattern %q cannot be enforced: it refers back to a group", s)
-	case c == '0':
-		b.WriteString(`\x00`)
-	case c == 'b' && inClass:
-		b.WriteString(`\x08`)
-	case strings.IndexByte(`dDwWbBtnrvfpPx`, c) >= 0:
-		b.WriteByte('\\')
-		b.WriteByte(c)
-	case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
-		b.WriteByte(c) // an identity escape
-	case c >= 0x80 || c == '/' || c == '_':
-		b.WriteByte(c)
-	default:
-		b.WriteByte('\\')
-		b.WriteByte(c)
+		t.out.WriteByte(c)
 	}
-	return 0, nil
+	return nil
+}
+
+// class begins a class; [] matches nothing and [^] everything, which RE2 spells otherwise.
+func (t *translator) class() (done bool) {
+	rest := t.source[t.i:]
+	switch {
+	case strings.HasPrefix(rest, "]"):
+		t.out.WriteString(`[^\x00-\x{10FFFF}]`)
+		t.i++
+		return true
+	case strings.HasPrefix(rest, "^]"):
+		t.out.WriteString(`[\x00-\x{10FFFF}]`)
+		t.i += 2
+		return true
+	}
+	t.inClass = true
+	return false
+}
+
+// escape translates what stands behind a backslash.
+func (t *translator) escape() error {
+	if t.i == len(t.source) {
+		return fmt.Errorf("it ends in a backslash")
+	}
+	c := t.source[t.i]
+	t.i++
+	switch {
+	case c == 's':
+		t.set(ecmaSpace)
+	case c == 'S':
+		t.set(ecmaNotSpace)
+	case c == 'u':
+		return t.unicode()
+	case c == 'x':
+		return t.hex(2)
+	case c == 'c':
+		return t.control()
+	case c == 'k' || c >= '1' && c <= '9':
+		return fmt.Errorf("it refers back to a group")
+	case c == '0':
+		t.out.WriteString(`\x00`)
+	case c == 'b' && t.inClass:
+		t.out.WriteString(`\x08`)
+	case strings.IndexByte(`dDwWbBtnrvfpP`, c) >= 0:
+		t.out.WriteByte('\\')
+		t.out.WriteByte(c)
+		if c == 'p' || c == 'P' {
+			t.property()
+		}
+	case isAlnum(c) || c >= 0x80 || c == '/' || c == '_':
+		t.out.WriteByte(c) // it stands for itself
+	default:
+		t.out.WriteByte('\\')
+		t.out.WriteByte(c)
+	}
+	return nil
+}
+
+// set writes a set of characters, in a class or as one.
+func (t *translator) set(chars string) {
+	if !t.inClass {
+		chars = "[" + chars + "]"
+	}
+	t.out.WriteString(chars)
+}
+
+// property shortens \p{Script=Greek} and \p{General_Category=L} to RE2's names.
+func (t *translator) property() {
+	rest := t.source[t.i:]
+	for _, key := range [...]string{"Script=", "sc=", "Script_Extensions=", "scx=", "General_Category=", "gc="} {
+		if name, ok := strings.CutPrefix(rest, "{"+key); ok {
+			t.out.WriteByte('{')
+			t.i += len(rest) - len(name)
+			return
+		}
+	}
+}
+
+// unicode translates \uXXXX, a pair of surrogates written so, and \u{X}.
+func (t *translator) unicode() error {
+	if strings.HasPrefix(t.source[t.i:], "{") {
+		end := strings.IndexByte(t.source[t.i:], '}')
+		if end < 0 {
+			return fmt.Errorf("\\u{ has no end")
+		}
+		return t.code(t.source[t.i+1:t.i+end], end+1)
+	}
+	first, ok := t.code16(t.i)
+	if !ok {
+		return fmt.Errorf("\\u wants four hexadecimal digits")
+	}
+	if utf16.IsSurrogate(first) && strings.HasPrefix(t.source[t.i+4:], `\u`) {
+		if second, ok := t.code16(t.i + 6); ok && utf16.DecodeRune(first, second) != 0xFFFD {
+			fmt.Fprintf(&t.out, `\x{%x}`, utf16.DecodeRune(first, second))
+			t.i += 10
+			return nil
+		}
+	}
+	return t.code(t.source[t.i:t.i+4], 4)
+}
+
+func (t *translator) code16(at int) (rune, bool) {
+	if at+4 > len(t.source) {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(t.source[at:at+4], 16, 32)
+	return rune(n), err == nil
+}
+
+// hex translates \xXX.
+func (t *translator) hex(width int) error {
+	if t.i+width > len(t.source) {
+		return fmt.Errorf("\\x wants two hexadecimal digits")
+	}
+	return t.code(t.source[t.i:t.i+width], width)
+}
+
+// code writes the character of a hexadecimal number and skips what it was read from.
+func (t *translator) code(digits string, skip int) error {
+	n, err := strconv.ParseUint(digits, 16, 32)
+	if err != nil || n > 0x10FFFF || n >= 0xD800 && n < 0xE000 {
+		return fmt.Errorf("%q is no character", digits)
+	}
+	fmt.Fprintf(&t.out, `\x{%x}`, n)
+	t.i += skip
+	return nil
+}
+
+// control translates \cX.
+func (t *translator) control() error {
+	if t.i == len(t.source) || t.source[t.i]|0x20 < 'a' || t.source[t.i]|0x20 > 'z' {
+		return fmt.Errorf("\\c wants a letter")
+	}
+	fmt.Fprintf(&t.out, `\x%02x`, t.source[t.i]&31)
+	t.i++
+	return nil
 }

@@ -71,10 +71,10 @@ func TestProject(t *testing.T) {
 		{"closed branch", "Pet", seer{}, `{"kind":"dog","bark":"w","lives":9}`, `{"kind":"dog","bark":"w"}`},
 		{"allOf", "Both", seer{}, `{"a":1,"b":2,"c":3}`, `{"a":1,"b":2}`},
 		{"opened", "Open", seer{}, `{"a":1,"c":3}`, `{"a":1,"c":3}`},
-		{"spelling kept", "Open", seer{}, `{ "c" : 1.50e+1 , "a":"\u0041\/" }`, `{"c":1.50e+1,"a":"\u0041\/"}`},
+		{"spelling kept", "Open", seer{}, `{ "c" : 1.50e+1 , "a":"\u0041\/" }`, `{ "c" : 1.50e+1 , "a":"\u0041\/" }`},
 		{"escaped name", "User", seer{}, `{"id":1,"name":"a","\u0073sn":"s"}`, `{"id":1,"name":"a"}`},
 	} {
-		p := program(t, c.schema, Options{Response, Drop})
+		p := program(t, c.schema, Options{Direction: Response, Undeclared: Drop})
 		got, _, err := p.Project(nil, []byte(c.body), c.who)
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s: got %s %v, want %s", c.name, got, err, c.want)
@@ -83,20 +83,20 @@ func TestProject(t *testing.T) {
 }
 
 func TestProjectRefusesWhatItCannotJudge(t *testing.T) {
-	p := program(t, "User", Options{Response, Drop})
+	p := program(t, "User", Options{Direction: Response, Undeclared: Drop})
 	for _, body := range []string{``, `{"id":1,"name":"a"`, `{"id":"1","name":"a"}`, `{"id":1}`, `{"id":1,"name":"a","name":"b"}`, `{"id":1,"name":"a"} x`,
 		`{"id":1,"name":"a","email":"not mail"}`, "\xef\xbb\xbf{\"id\":1,\"name\":\"a\"}", `{"id":1,"name":"\ud800"}`, strings.Repeat("[", 100)} {
 		if out, _, err := p.Project(nil, []byte(body), seer{may: "*"}); err == nil {
 			t.Errorf("%q passed as %q", body, out)
 		}
 	}
-	if _, _, err := program(t, "User", Options{Response, Refuse}).Project(nil, []byte(`{"id":1,"name":"a","x":1}`), seer{}); err == nil {
+	if _, _, err := program(t, "User", Options{Direction: Response, Undeclared: Refuse}).Project(nil, []byte(`{"id":1,"name":"a","x":1}`), seer{}); err == nil {
 		t.Error("an undeclared field passed under refuse")
 	}
 }
 
 func TestValidateRequests(t *testing.T) {
-	p := program(t, "Create", Options{Request, Refuse})
+	p := program(t, "Create", Options{Direction: Request, Undeclared: Refuse})
 	for body, want := range map[string]string{
 		`{"username":"alice","age":30}`:                     "",
 		`{"username":"al","age":30}`:                        "/username min_length",
@@ -133,7 +133,7 @@ func TestNoPermissionNoBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := set.Compile("/components/schemas/T", Options{Response, Drop})
+		p, err := set.Compile("/components/schemas/T", Options{Direction: Response, Undeclared: Drop})
 		if err != nil {
 			t.Fatalf("%s: %v", doc, err)
 		}
@@ -301,13 +301,10 @@ func TestParameters(t *testing.T) {
 			t.Errorf("%s %s %s %v: got %q, want %q", c.in, c.style, c.schema, c.raw, got, c.want)
 		}
 	}
-	if _, err := set.CompileParameter(ParameterConfig{Name: "x", In: "path", Style: "matrix", SchemaPointer: "/p/i"}); err == nil {
-		t.Error("matrix compiled, though the edge refuses ';'")
-	}
 }
 
 func FuzzProject(f *testing.F) {
-	p := program(f, "User", Options{Response, Drop})
+	p := program(f, "User", Options{Direction: Response, Undeclared: Drop})
 	f.Add([]byte(`{"id":1,"name":"a","tags":{"x":{"id":1,"name":"b","ssn":"s"}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		out, _, err := p.Project(nil, body, seer{})
@@ -325,7 +322,7 @@ func FuzzProject(f *testing.F) {
 }
 
 func BenchmarkProject(b *testing.B) {
-	p := program(b, "List", Options{Response, Drop})
+	p := program(b, "List", Options{Direction: Response, Undeclared: Drop})
 	body := []byte("[" + strings.Repeat(`{"id":1,"name":"Al","email":"a@b.cd","ssn":"078-05-1120"},`, 15) + `{"id":1,"name":"Al"}]`)
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()

@@ -1,7 +1,7 @@
 package schema
 
 import (
-	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,40 +13,41 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Dialect is how schemas of a document are read.
+// Dialect is how schemas of a document are read. The zero value is none.
 type Dialect uint8
 
 const (
-	OpenAPI31 Dialect = iota // JSON Schema 2020-12
-	OpenAPI30                // OpenAPI 3.0's own: nullable, boolean exclusive bounds, nothing beside $ref
+	OpenAPI30 Dialect = iota + 1 // OpenAPI 3.0's own: nullable, boolean exclusive bounds, nothing beside $ref
+	OpenAPI31                    // JSON Schema 2020-12
 )
 
 // Direction is which way a body travels.
 type Direction uint8
 
 const (
-	Request  Direction = iota // readOnly properties are refused and never required
-	Response                  // writeOnly properties leave and are never required
+	Request  Direction = iota // readOnly properties are refused, and never required
+	Response                  // writeOnly properties leave, and are never required
 )
 
-// Undeclared is what happens to members no applied subschema declares.
+// Undeclared is what happens to members that no applied subschema declares.
 type Undeclared uint8
 
 const (
-	Refuse Undeclared = iota
-	Drop
-	Ignore
+	Refuse Undeclared = iota // the body is invalid
+	Drop                     // they leave in Project; Validate lets them pass
+	Ignore                   // they stay
 )
 
-// Options are how one program judges.
+// Options are how one program judges. The zero value judges requests and refuses what is undeclared.
 type Options struct {
 	Direction  Direction
 	Undeclared Undeclared
+	MaxDepth   int // nesting of arrays and objects a body may have; 0 means DefaultDepth
 }
 
 // CompileError is a schema that cannot be compiled.
 type CompileError struct {
-	Pointer string
+	Pointer string // RFC 6901, into the document: the schema or keyword at fault
 	Detail  string
 }
 
@@ -55,13 +56,17 @@ func (e *CompileError) Error() string { return fmt.Sprintf("schema %s: %s", e.Po
 // BadInput marks the document as the user's to mend.
 func (e *CompileError) BadInput() bool { return true }
 
-// Set compiles programs out of one document. It is safe for concurrent use while loading.
+// Set compiles programs out of one document; they share what they refer to. It is safe for concurrent use.
 type Set struct {
 	mu       sync.Mutex
 	dialect  Dialect
-	document []byte
-	side     [2]*side
+	docs     map[string]any // by URL, as the engine refers to them
+	compiler *jsonschema.Compiler
+	lowered  map[*jsonschema.Schema]*subschema
 	programs map[programKey]*Program
+	dynamic  bool                             // the document may lead to dynamic references, its own or a metaschema's
+	anchors  map[string]map[string]*subschema // dynamic anchors of each resource
+	maskKey  []byte
 }
 
 type programKey struct {
@@ -69,117 +74,157 @@ type programKey struct {
 	options Options
 }
 
-// side is the document as one direction reads it.
-type side struct {
-	doc      map[string]any
-	compiler *jsonschema.Compiler
-}
+const (
+	documentURL   = "urn:portreeve:document"
+	documentDepth = 512
+)
 
-const documentURL = "urn:portreeve:document"
-
-// NewSet reads a document: strict JSON in which every $ref is local.
-func NewSet(document []byte, d Dialect) (*Set, error) {
-	s := &Set{dialect: d, document: document, programs: map[programKey]*Program{}}
-	for i := range s.side {
-		side, err := s.newSide(Direction(i))
-		if err != nil {
-			return nil, err
-		}
-		s.side[i] = side
-	}
-	return s, nil
-}
-
-func (s *Set) newSide(d Direction) (*side, error) {
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(s.document))
-	if err != nil {
-		return nil, fmt.Errorf("reading document: %w", err)
-	}
-	doc, ok := v.(map[string]any)
-	if !ok {
-		return nil, errors.New("reading document: not an object")
-	}
-	t := &translation{doc: doc, dialect: s.dialect, drop: [...]string{"readOnly", "writeOnly"}[d]}
-	t.schemaOrContainer(doc)
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	c.AssertFormat()
-	for i := range formats {
-		c.RegisterFormat(&formats[i])
-	}
-	c.UseRegexpEngine(compilePattern)
-	c.UseLoader(noLoader{})
-	if err := c.AddResource(documentURL, doc); err != nil {
-		return nil, fmt.Errorf("reading document: %w", err)
-	}
-	return &side{doc, c}, nil
-}
+// NewSet reads a document: one strict JSON object in which every $ref is local. Its schemas are not looked at before
+// they are compiled.
+func NewSet(document []byte, d Dialect) (*Set, error) { return newSet(document, d, noLoader{}) }
 
 // noLoader fetches nothing: a document that refers elsewhere is bundled first.
 type noLoader struct{}
 
 func (noLoader) Load(u string) (any, error) {
-	return nil, fmt.Errorf("%s lies outside the document; bundle it first", u)
+	return nil, errors.New("it lies outside the document; bundle it first")
 }
 
-// compile returns the engine's schema at a pointer.
-func (s *Set) compile(d Direction, pointer string) (*jsonschema.Schema, error) {
-	var loc strings.Builder
-	loc.WriteString(documentURL + "#")
-	for i, token := range strings.Split(pointer, "/") {
-		if i > 0 {
-			loc.WriteString("/" + url.PathEscape(token))
-		}
+func newSet(document []byte, d Dialect, foreign jsonschema.URLLoader) (*Set, error) {
+	if d != OpenAPI30 && d != OpenAPI31 {
+		return nil, errors.New("reading document: its dialect is not given")
 	}
-	sch, err := s.side[d].compiler.Compile(loc.String())
+	n, err := parse(document, documentDepth)
 	if err != nil {
-		return nil, &CompileError{pointer, explainCompile(err)}
+		return nil, fmt.Errorf("reading document: %w", err)
 	}
-	return sch, nil
+	doc, ok := n.any().(map[string]any)
+	if !ok {
+		return nil, errors.New("reading document: not an object")
+	}
+	if err := checkDialect(doc["jsonSchemaDialect"]); err != nil {
+		return nil, err
+	}
+	s := &Set{dialect: d, docs: map[string]any{documentURL: doc}, lowered: map[*jsonschema.Schema]*subschema{},
+		programs: map[programKey]*Program{}, anchors: map[string]map[string]*subschema{}, maskKey: make([]byte, 32),
+		dynamic: strings.Contains(string(document), `"$dynamic`) || strings.Contains(string(document), "//json-schema.org/")}
+	rand.Read(s.maskKey) // never fails (Go 1.24)
+	s.compiler = newCompiler(recorder{foreign, s})
+	if err := s.compiler.AddResource(documentURL, doc); err != nil {
+		return nil, fmt.Errorf("reading document: %w", err)
+	}
+	return s, nil
 }
 
-// explainCompile keeps the engine's words, less its wrapping.
-func explainCompile(err error) string {
-	text := err.Error()
-	text = strings.ReplaceAll(text, documentURL, "")
-	if i := strings.LastIndex(text, "\n"); i >= 0 {
-		text = strings.TrimSpace(text[i+1:])
+func newCompiler(l jsonschema.URLLoader) *jsonschema.Compiler {
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+	for name := range formats { // so that the engine reports their names; they are asserted here
+		c.RegisterFormat(&jsonschema.Format{Name: name, Validate: func(any) error { return nil }})
 	}
-	return text
+	c.UseRegexpEngine(compilePattern)
+	c.UseLoader(l)
+	return c
 }
 
-// Compile returns the program of the schema at an RFC 6901 pointer into the document.
+// recorder keeps what a loader loads: x-portreeve is read from the documents themselves.
+type recorder struct {
+	from jsonschema.URLLoader
+	set  *Set
+}
+
+func (r recorder) Load(u string) (any, error) {
+	doc, err := r.from.Load(u)
+	if err == nil {
+		r.set.docs[u], r.set.dynamic = doc, true
+	}
+	return doc, err
+}
+
+// dialects are those that mean JSON Schema 2020-12 to this package.
+var dialects = []string{"https://json-schema.org/draft/2020-12/schema", "https://spec.openapis.org/oas/3.1/dialect/", "https://spec.openapis.org/oas/3.2/dialect/"}
+
+func checkDialect(v any) error {
+	name, isText := v.(string)
+	known := slices.ContainsFunc(dialects, func(d string) bool {
+		return strings.TrimSuffix(name, "#") == d || strings.HasSuffix(d, "/") && strings.HasPrefix(name, d)
+	})
+	if v == nil || isText && known {
+		return nil
+	}
+	return fmt.Errorf("reading document: schemas of dialect %q cannot be judged", name)
+}
+
+// SetMaskKey gives the key of the mask `hash`, at least 16 secret bytes, so that equal values have equal masks in every
+// replica and after a restart; without it each Set has a random one. It must be called before the first Compile.
+func (s *Set) SetMaskKey(key []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case len(key) < 16:
+		return errors.New("setting mask key: shorter than 16 bytes")
+	case len(s.programs) > 0:
+		return errors.New("setting mask key: programs already hold another")
+	}
+	s.maskKey = slices.Clone(key)
+	return nil
+}
+
+// Compile returns the program of the schema at an RFC 6901 pointer into the document. Programs of one pointer and
+// Options are the same. The error is a *CompileError.
 func (s *Set) Compile(pointer string, o Options) (*Program, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.program(pointer, o)
+}
+
+func (s *Set) program(pointer string, o Options) (*Program, error) {
+	if o.MaxDepth <= 0 {
+		o.MaxDepth = DefaultDepth
+	}
 	key := programKey{pointer, o}
 	if p := s.programs[key]; p != nil {
 		return p, nil
 	}
-	root, err := s.compile(o.Direction, pointer)
+	if s.dialect == OpenAPI30 {
+		t := translation{doc: s.docs[documentURL], seen: map[string]bool{}}
+		t.visit(pointer)
+	}
+	compiled, err := s.compiler.Compile(location(documentURL, pointer))
+	if err != nil {
+		return nil, compileError(pointer, err)
+	}
+	root, err := s.lower(compiled)
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{set: s, root: root, options: o, rules: map[*jsonschema.Schema]*rule{}}
-	if err := p.collect(root, "", nil); err != nil {
-		return nil, &CompileError{pointer, err.Error()}
-	}
+	p := newProgram(s, root, o)
 	s.programs[key] = p
 	return p, nil
 }
 
-// at finds a raw schema of one side by the engine's location of it.
-func (s *side) at(location string) map[string]any {
-	_, fragment, _ := strings.Cut(location, "#")
-	fragment, err := url.PathUnescape(fragment)
-	if err != nil {
-		return nil
+// location is how the engine names a schema.
+func location(document, pointer string) string {
+	tokens := strings.Split(pointer, "/")
+	for i, token := range tokens {
+		tokens[i] = url.PathEscape(token)
 	}
-	return lookup(s.doc, fragment)
+	return document + "#" + strings.Join(tokens, "/")
 }
 
-func lookup(doc map[string]any, pointer string) map[string]any {
-	var v any = doc
+// located is the reverse of location.
+func located(location string) (document, pointer string) {
+	document, fragment, _ := strings.Cut(location, "#")
+	pointer, err := url.PathUnescape(fragment)
+	if err != nil {
+		return document, fragment
+	}
+	return document, pointer
+}
+
+// lookup finds a value in a document by its pointer, nil where there is none.
+func lookup(v any, pointer string) any {
 	for _, token := range strings.Split(pointer, "/")[1:] {
 		switch at := v.(type) {
 		case map[string]any:
@@ -194,118 +239,5 @@ func lookup(doc map[string]any, pointer string) map[string]any {
 			return nil
 		}
 	}
-	m, _ := v.(map[string]any)
-	return m
-}
-
-// translation brings the document's schemas to JSON Schema 2020-12 and to one direction.
-type translation struct {
-	doc     map[string]any
-	dialect Dialect
-	drop    string // properties marked so are never required in this direction
-}
-
-// schemaOrContainer walks everything: what is no schema has none of a schema's keywords in a schema's shape, and
-// samples of data are left alone.
-func (t *translation) schemaOrContainer(v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		t.one(v)
-		for name, child := range v {
-			if data(name, v) {
-				continue
-			}
-			t.schemaOrContainer(child)
-		}
-	case []any:
-		for _, child := range v {
-			t.schemaOrContainer(child)
-		}
-	}
-}
-
-// data reports whether a member holds samples of data. In a map of properties the same names are properties.
-func data(name string, of map[string]any) bool {
-	switch name {
-	case "example", "examples", "enum", "const", "default":
-		if of["type"] != nil || of["$ref"] != nil || of["schema"] != nil || of["properties"] != nil {
-			return true
-		}
-		_, isSchema := of[name].(map[string]any)
-		return !isSchema
-	}
-	return false
-}
-
-func (t *translation) one(m map[string]any) {
-	if t.dialect == OpenAPI30 {
-		t.openAPI30(m)
-	}
-	required, ok := m["required"].([]any)
-	properties, isObject := m["properties"].(map[string]any)
-	if !ok || !isObject {
-		return
-	}
-	kept := make([]any, 0, len(required))
-	for _, r := range required {
-		name, _ := r.(string)
-		if p, ok := properties[name].(map[string]any); ok && t.marked(p, 0) {
-			continue
-		}
-		kept = append(kept, r)
-	}
-	m["required"] = kept
-}
-
-// marked reports whether a property, or what it refers to, is readOnly (writeOnly).
-func (t *translation) marked(p map[string]any, hops int) bool {
-	if p[t.drop] == true {
-		return true
-	}
-	ref, ok := p["$ref"].(string)
-	if !ok || hops > 16 || !strings.HasPrefix(ref, "#/") {
-		return false
-	}
-	target := lookup(t.doc, ref[1:])
-	return target != nil && t.marked(target, hops+1)
-}
-
-// openAPI30 translates the dialect of OpenAPI 3.0.
-func (t *translation) openAPI30(m map[string]any) {
-	if _, ref := m["$ref"].(string); ref {
-		for name := range m {
-			if name != "$ref" { // 3.0: siblings of $ref are ignored
-				delete(m, name)
-			}
-		}
-		return
-	}
-	for bound, exclusive := range map[string]string{"minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"} {
-		switch m[exclusive] {
-		case true:
-			m[exclusive] = m[bound]
-			delete(m, bound)
-			if m[exclusive] == nil {
-				delete(m, exclusive)
-			}
-		case false:
-			delete(m, exclusive)
-		}
-	}
-	if m["nullable"] == true {
-		t.nullable(m)
-	}
-}
-
-// nullable: null is allowed beside the type, and beside an enum's values. It says nothing where no type stands
-// (OpenAPI 3.0.3, "nullable").
-func (t *translation) nullable(m map[string]any) {
-	typ, ok := m["type"].(string)
-	if !ok {
-		return
-	}
-	m["type"] = []any{typ, "null"}
-	if enum, ok := m["enum"].([]any); ok && !slices.Contains(enum, nil) {
-		m["enum"] = append(slices.Clone(enum), nil)
-	}
+	return v
 }

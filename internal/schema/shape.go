@@ -1,0 +1,150 @@
+package schema
+
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// shape is what text of a parameter or form may stand for: the types a schema lets a value have, and the shapes of its
+// items and members. It only steers how text is read; the schema judges.
+type shape struct {
+	types   types
+	items   *shape
+	members map[string]*shape
+	other   *shape // of members without a name of their own
+}
+
+const maxShapeDepth = 4 // no style nests deeper
+
+// shapeOf gathers the types through references and combinators.
+func shapeOf(s *subschema, depth int) *shape {
+	out := new(shape)
+	if s == nil || depth > maxShapeDepth {
+		return out
+	}
+	group := together(s)
+	if out.types = s.types; out.types == 0 { // else the outermost word counts
+		for _, c := range group {
+			out.types |= c.types
+		}
+	}
+	for _, c := range group {
+		if c.array != nil && c.array.items != nil && out.items == nil {
+			out.items = shapeOf(c.array.items, depth+1)
+		}
+		if c.object == nil {
+			continue
+		}
+		for name, m := range c.object.properties {
+			if out.members == nil {
+				out.members = map[string]*shape{}
+			}
+			if out.members[name] == nil {
+				out.members[name] = shapeOf(m, depth+1)
+			}
+		}
+		if c.object.additional != nil && out.other == nil {
+			out.other = shapeOf(c.object.additional, depth+1)
+		}
+	}
+	return out
+}
+
+func (t *shape) has(k Kind) bool { return t != nil && t.types.has(k) }
+
+func (t *shape) member(name string) *shape {
+	if t == nil {
+		return nil
+	}
+	if m := t.members[name]; m != nil {
+		return m
+	}
+	return t.other
+}
+
+// decoder undoes one layer of percent-encoding; plus is a space in queries and forms (WHATWG URL §5.1).
+type decoder struct{ plus bool }
+
+func (d decoder) text(raw string) (string, error) {
+	out, err := url.PathUnescape(raw)
+	if d.plus {
+		out, err = url.QueryUnescape(raw)
+	}
+	if err != nil {
+		return "", fault("escape", "has a bad escape")
+	}
+	if !utf8.ValidString(out) {
+		return "", fault("utf8", "is not valid UTF-8")
+	}
+	return out, nil
+}
+
+// scalar reads one piece of text as the shape asks. Where it may be a string it is one. Numbers count only in JSON's own
+// spelling ("010" and "+5" are read differently by others), integers only as digits, booleans only as true and false;
+// whatever else stays a string, and the schema says what it must be.
+func (d decoder) scalar(raw string, t *shape) (node, error) {
+	s, err := d.text(raw)
+	if err != nil {
+		return node{}, err
+	}
+	n := node{kind: String, text: s}
+	if t == nil || t.types == 0 || t.has(String) {
+		return n, nil
+	}
+	p := &parser{s: s}
+	isNumber := p.kind() == Number && p.number() == nil && p.i == len(s)
+	isDigits := isNumber && !strings.ContainsAny(s, ".eE")
+	switch {
+	case t.has(Number) && isNumber, t.types&integer != 0 && isDigits:
+		n.kind = Number
+	case t.has(Boolean) && (s == "true" || s == "false"):
+		n = node{kind: Boolean, truth: s == "true"}
+	}
+	return n, nil
+}
+
+// fields gathers the members of an object that stand as pairs.
+type fields struct {
+	decoder
+	shape  *shape
+	object node
+	index  map[string]int // of members by name
+}
+
+func newFields(d decoder, t *shape) *fields {
+	return &fields{d, t, node{kind: Object, in: new(inside)}, map[string]int{}}
+}
+
+// put adds one pair; pairs of one name are the items of an array, where the member is one. It returns the member's index.
+func (f *fields) put(name, value string) (int, error) {
+	n, err := f.text(name)
+	if err != nil {
+		return 0, err
+	}
+	at, known := f.index[n]
+	t := f.shape.member(n)
+	list := t.has(Array)
+	if known && !list {
+		return 0, &Failure{[]Violation{{"/" + escapePointer(clip(n)), "duplicate", "is given more than once"}}}
+	}
+	if list {
+		t = t.items
+	}
+	v, err := f.scalar(value, t)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case known:
+		in := f.object.in.members[at].value.in
+		in.items = append(in.items, v)
+		return at, nil
+	case list:
+		v = node{kind: Array, in: &inside{items: []node{v}}}
+	}
+	at = len(f.object.in.members)
+	f.index[n] = at
+	f.object.in.members = append(f.object.in.members, member{name: n, value: v})
+	return at, nil
+}

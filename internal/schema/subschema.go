@@ -1,0 +1,134 @@
+package schema
+
+import (
+	"math/big"
+	"regexp"
+)
+
+// subschema is one schema ready to judge. The subschemas of a Set form one graph, with circles; once compiled none of
+// them changes any more.
+type subschema struct {
+	at       string // where it stands: an RFC 6901 pointer into the document
+	never    bool   // the schema false
+	nullable bool   // OpenAPI 3.0: null passes, whatever else is said
+	types    types
+	enum     map[string]struct{} // canonical forms; nil allows any
+	constant *string             // canonical form of const
+	format   *format
+
+	readOnly, writeOnly bool
+	rule                *rule // x-portreeve
+
+	// What applies to the same value. inPlace tells that there is any.
+	inPlace                  bool
+	allOf                    []*subschema // of $ref too
+	anyOf, oneOf             []*subschema
+	not, test, then, orElse  *subschema // test is the keyword if
+	dependents               []dependent
+	dynamic                  *dynamicRef
+	otherMembers, otherItems *subschema // unevaluatedProperties, unevaluatedItems
+	resource                 string     // where dynamic references count
+
+	object  *objectRules
+	array   *arrayRules
+	text    *textRules
+	numeric *numericRules
+}
+
+// types is a set of kinds: bit Kind of each, and bit 0 for integer.
+type types uint8
+
+const integer types = 1
+
+func (t types) has(k Kind) bool { return t&(1<<k) != 0 }
+
+// admits reports whether a value is of one of the types.
+func (t types) admits(n *node) bool {
+	return t == 0 || t.has(n.kind) || n.kind == Number && t&integer != 0 && decimalOf(n.text).isInteger()
+}
+
+type dependent struct {
+	name   string
+	schema *subschema
+}
+
+type objectRules struct {
+	properties   map[string]*subschema
+	patterns     []patternRule
+	additional   *subschema // nil where nothing is said
+	names        *subschema
+	required     []string
+	dependencies []dependency
+	least, most  int // members; most < 0: any number
+}
+
+type patternRule struct {
+	pattern matcher
+	schema  *subschema
+}
+
+// dependency: where the member name stands, those of required must too.
+type dependency struct {
+	name     string
+	required []string
+}
+
+type arrayRules struct {
+	prefix              []*subschema
+	items               *subschema
+	contains            *subschema
+	leastSuch, mostSuch int // items that contains takes; mostSuch < 0: any number
+	least, most         int
+	unique              bool
+}
+
+type textRules struct {
+	least, most int // characters (code points)
+	pattern     matcher
+}
+
+type numericRules struct {
+	minimum, maximum, above, below, multiple *big.Rat
+}
+
+// matcher is a compiled pattern.
+type matcher interface{ MatchString(string) bool }
+
+var _ matcher = (*regexp.Regexp)(nil)
+
+// dynamicRef is a $dynamicRef whose target may be another in another place (JSON Schema 2020-12 §8.2.3.2).
+type dynamicRef struct {
+	target *subschema
+	anchor string // "" where the reference is as good as static
+}
+
+// covers returns the schema an object gives a member by name or pattern, appended to dst.
+func (o *objectRules) covers(dst []*subschema, name string) []*subschema {
+	if c := o.properties[name]; c != nil {
+		dst = append(dst, c)
+	}
+	for i := range o.patterns {
+		if o.patterns[i].pattern.MatchString(name) {
+			dst = append(dst, o.patterns[i].schema)
+		}
+	}
+	return dst
+}
+
+// sameValue calls f for every subschema that may apply to the same value, whatever the value is. Those of asserting
+// alone, which declare nothing (not), come only where all is true.
+func (s *subschema) sameValue(all bool, f func(*subschema)) {
+	for _, group := range [...][]*subschema{s.allOf, s.anyOf, s.oneOf, {s.test, s.then, s.orElse}} {
+		for _, c := range group {
+			if c != nil {
+				f(c)
+			}
+		}
+	}
+	for _, d := range s.dependents {
+		f(d.schema)
+	}
+	if all && s.not != nil {
+		f(s.not)
+	}
+}

@@ -1,187 +1,143 @@
 package spec
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/tree"
 )
 
-// apply applies an overlay's actions in order (OpenAPI Overlay 1.0). An action that matches nothing is an error: the
-// document was changed under it.
-func apply(root *tree.Node, o Overlay) error {
+// maxCopies bounds what one overlay adds: an update is copied for every match.
+const maxCopies = 1 << 20
+
+// apply applies an overlay's actions in order (OpenAPI Overlay 1.0). An action that matches nothing is an error, though
+// the specification permits it: the document was changed under it, and what it should protect stands unprotected.
+func apply(root *tree.Node, o Overlay, f *faults) {
 	over, err := tree.Parse(o.File, o.Text)
 	if err != nil {
-		return err
+		f.take(err)
+		return
 	}
-	if !strings.HasPrefix(over.Get("overlay").Str(), "1.") {
-		return &tree.Error{At: over.At, Problem: "the file is no OpenAPI Overlay 1.x", Hint: "write overlay: 1.0.0"}
+	if !strings.HasPrefix(over.Get("overlay").Str(), "1.0.") {
+		f.add(over.At, "write overlay: 1.0.0", "the file is no OpenAPI Overlay 1.0")
+		return
 	}
-	actions := over.Get("actions")
-	if actions == nil || len(actions.Items) == 0 {
-		return &tree.Error{At: over.At, Problem: "the overlay has no actions"}
+	w := &walker{faults: f, version: v31, refs: newReferences(over)}
+	if w.document(over, "Overlay"); len(f.list) > 0 {
+		return
 	}
-	for _, a := range actions.Items {
-		target := a.Get("target")
-		if target == nil {
-			return &tree.Error{At: a.At, Problem: "an action has no target"}
-		}
-		path, err := parsePath(target.Text)
-		if err != nil {
-			return &tree.Error{At: target.At, Problem: err.Error(), Hint: "understood are names, ['names'], [n], * and .. of RFC 9535"}
-		}
-		found := 0
-		update, remove := a.Get("update"), a.Get("remove").True()
-		if update == nil && !remove {
-			return &tree.Error{At: a.At, Problem: "an action has neither update nor remove"}
-		}
-		walkPath(root, path, func(parent *tree.Node, name string, index int, n *tree.Node) {
-			found++
-			switch {
-			case remove:
-				removeChild(parent, name, index)
-			case n.Kind == tree.Array:
-				n.Items = append(n.Items, update.Clone())
-			default:
-				mergeInto(n, update)
-			}
-		})
-		if found == 0 {
-			return &tree.Error{At: target.At, Problem: fmt.Sprintf("target %q matches nothing in the document", target.Text)}
-		}
+	a := &overlayer{faults: f, root: root, copies: maxCopies}
+	for _, action := range over.Get("actions").Items {
+		a.act(action)
 	}
-	return nil
+	if len(over.Get("actions").Items) == 0 {
+		f.add(over.At, "", "the overlay has no actions")
+	}
 }
 
-// mergeInto merges objects deeply; anything else replaces.
-func mergeInto(n, update *tree.Node) {
-	if n.Kind != tree.Object || update.Kind != tree.Object {
-		*n = *update.Clone()
+type overlayer struct {
+	*faults
+	root   *tree.Node
+	copies int // nodes that may still be added
+}
+
+func (o *overlayer) act(action *tree.Node) {
+	target, update, remove := action.Get("target"), action.Get("update"), action.Get("remove").True()
+	q, err := parseQuery(target.Text)
+	if err != nil {
+		o.add(target.At, "understood are names, ['names'], [n], *, .. and filters like [?@.name=='x']", "target %q: %v", target.Text, err)
 		return
+	}
+	matches, err := q.find(o.root)
+	switch {
+	case err != nil:
+		o.add(target.At, "", "target %q: %v", target.Text, err)
+	case len(matches) == 0:
+		o.add(target.At, "the document may have changed since the overlay was written", "target %q matches nothing in the document", target.Text)
+	case remove:
+		o.remove(matches, target)
+	case update == nil:
+		o.add(action.At, "", "the action has neither update nor remove")
+	default:
+		for _, m := range matches {
+			if o.update(m.n, update, target); o.copies < 0 {
+				return
+			}
+		}
+	}
+}
+
+// update merges into an object and appends to a list (Overlay 1.0 §4.4.3.1).
+func (o *overlayer) update(n, update, target *tree.Node) {
+	switch {
+	case n.Kind == tree.Array:
+		n.Items = append(n.Items, o.copy(update))
+	case n.Kind == tree.Object && update.Kind == tree.Object:
+		o.merge(n, update)
+	case n.Kind == tree.Object:
+		o.add(update.At, "", "target %q selects an object, and update is %s", target.Text, update.Kind)
+	default:
+		o.add(target.At, "select the object or list that contains it", "target %q selects %s, which no update can change", target.Text, n.Kind)
+	}
+}
+
+// merge merges objects deeply, adds list to list, and lets anything else replace what was there. What the overlay
+// wrote keeps the overlay's place.
+func (o *overlayer) merge(n, update *tree.Node) {
+	index := make(map[string]int, len(n.Members))
+	for i, m := range n.Members {
+		index[m.Name] = i
 	}
 	for _, m := range update.Members {
-		old := n.Get(m.Name)
+		i, there := index[m.Name]
+		if !there {
+			n.Members = append(n.Members, tree.Member{Name: m.Name, At: m.At, Value: o.copy(m.Value)})
+			continue
+		}
+		old := &n.Members[i]
 		switch {
-		case old == nil:
-			n.Set(m.Name, m.Value.Clone())
-		case old.Kind == tree.Array && m.Value.Kind == tree.Array:
-			old.Items = append(old.Items, m.Value.Clone().Items...)
+		case old.Value.Kind == tree.Object && m.Value.Kind == tree.Object:
+			o.merge(old.Value, m.Value)
+		case old.Value.Kind == tree.Array && m.Value.Kind == tree.Array:
+			for _, item := range m.Value.Items {
+				old.Value.Items = append(old.Value.Items, o.copy(item))
+			}
 		default:
-			mergeInto(old, m.Value)
+			old.At, old.Value = m.At, o.copy(m.Value)
 		}
 	}
 }
 
-func removeChild(parent *tree.Node, name string, index int) {
-	if parent == nil {
-		return
+func (o *overlayer) copy(n *tree.Node) *tree.Node {
+	if o.copies -= size(n); o.copies < 0 {
+		o.add(n.At, "", "the overlay makes the document too large")
+		return &tree.Node{At: n.At}
 	}
-	if parent.Kind == tree.Array {
-		parent.Items = append(parent.Items[:index:index], parent.Items[index+1:]...)
-		return
+	return n.Clone()
+}
+
+func size(n *tree.Node) int {
+	s := 1
+	for _, m := range n.Members {
+		s += size(m.Value)
 	}
-	for i := range parent.Members {
-		if parent.Members[i].Name == name {
-			parent.Members = append(parent.Members[:i:i], parent.Members[i+1:]...)
+	for _, item := range n.Items {
+		s += size(item)
+	}
+	return s
+}
+
+func (o *overlayer) remove(matches []match, target *tree.Node) {
+	gone, parents := map[*tree.Node]bool{}, map[*tree.Node]bool{}
+	for _, m := range matches {
+		if m.parent == nil {
+			o.add(target.At, "", "target %q removes the whole document", target.Text)
 			return
 		}
+		gone[m.n], parents[m.parent] = true, true
 	}
-}
-
-// step is one segment of a path.
-type pathStep struct {
-	name string
-	any  bool
-	deep bool // after "..": at any depth
-}
-
-// parsePath reads the part of JSONPath that overlays use.
-func parsePath(s string) ([]pathStep, error) {
-	if !strings.HasPrefix(s, "$") {
-		return nil, fmt.Errorf("target %q does not begin with $", s)
-	}
-	var out []pathStep
-	rest := s[1:]
-	for rest != "" {
-		deep := false
-		if strings.HasPrefix(rest, "..") {
-			deep, rest = true, rest[1:]
-			if strings.HasPrefix(rest, ".[") {
-				rest = rest[1:]
-			}
-		}
-		switch {
-		case strings.HasPrefix(rest, "['") || strings.HasPrefix(rest, `["`):
-			end := strings.Index(rest[2:], rest[1:2]+"]")
-			if end < 0 {
-				return nil, fmt.Errorf("target %q has an unfinished name", s)
-			}
-			out = append(out, pathStep{name: rest[2 : 2+end], deep: deep})
-			rest = rest[2+end+2:]
-		case strings.HasPrefix(rest, "[*]"):
-			out, rest = append(out, pathStep{any: true, deep: deep}), rest[3:]
-		case strings.HasPrefix(rest, "["):
-			end := strings.IndexByte(rest, ']')
-			if end < 0 || strings.Trim(rest[1:end], "0123456789") != "" || end == 1 {
-				return nil, fmt.Errorf("target %q: %q is not understood", s, rest)
-			}
-			out, rest = append(out, pathStep{name: rest[1:end], deep: deep}), rest[end+1:]
-		case strings.HasPrefix(rest, "."):
-			end := 1
-			for end < len(rest) && rest[end] != '.' && rest[end] != '[' {
-				end++
-			}
-			name := rest[1:end]
-			if name == "" || strings.ContainsAny(name, "?@()'\" ") {
-				return nil, fmt.Errorf("target %q: %q is not understood", s, rest)
-			}
-			out, rest = append(out, pathStep{name: name, any: name == "*", deep: deep}), rest[end:]
-		default:
-			return nil, fmt.Errorf("target %q: %q is not understood", s, rest)
-		}
-	}
-	return out, nil
-}
-
-type visit func(parent *tree.Node, name string, index int, n *tree.Node)
-
-// walkPath calls f for every node the path selects. Matches are collected first, so that f may change the tree.
-func walkPath(root *tree.Node, path []pathStep, f visit) {
-	type match struct {
-		parent *tree.Node
-		name   string
-		index  int
-		n      *tree.Node
-	}
-	now := []match{{n: root}}
-	for _, s := range path {
-		var next []match
-		var collect func(m match)
-		collect = func(m match) {
-			for i := range m.n.Members {
-				c := &m.n.Members[i]
-				if s.any || c.Name == s.name {
-					next = append(next, match{m.n, c.Name, -1, c.Value})
-				}
-				if s.deep {
-					collect(match{n: c.Value})
-				}
-			}
-			for i, c := range m.n.Items {
-				if s.any || fmt.Sprint(i) == s.name {
-					next = append(next, match{m.n, "", i, c})
-				}
-				if s.deep {
-					collect(match{n: c})
-				}
-			}
-		}
-		for _, m := range now {
-			collect(m)
-		}
-		now = next
-	}
-	for i := len(now) - 1; i >= 0; i-- { // backwards, so that removing an item moves none that is still to come
-		f(now[i].parent, now[i].name, now[i].index, now[i].n)
+	for p := range parents {
+		p.Members = slices.DeleteFunc(p.Members, func(m tree.Member) bool { return gone[m.Value] })
+		p.Items = slices.DeleteFunc(p.Items, func(n *tree.Node) bool { return gone[n] })
 	}
 }

@@ -6,10 +6,15 @@ package spec
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
-	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/portreeve/portreeve/internal/tree"
 )
@@ -25,8 +30,9 @@ type Document struct {
 	Servers    []string
 	Security   *[]Requirement // nil: the document says nothing
 	Schemes    []Scheme
-	Operations []*Operation
-	Warnings   []*tree.Error
+	Operations []*Operation  // in the document's order
+	Ext        Extension     // x-portreeve of the document as a whole
+	Warnings   []*tree.Error // ugly, but permitted
 
 	root *tree.Node
 }
@@ -53,6 +59,7 @@ type Scheme struct {
 type Operation struct {
 	ID, Method  string
 	Path        string // template, without what follows '#'
+	Pointer     string // of the Operation Object, into Document.JSON
 	Fragment    string // what follows '#' in the path's key
 	At          tree.Position
 	Summary     string
@@ -63,8 +70,9 @@ type Operation struct {
 	Responses   []Response
 	Security    *[]Requirement // nil: the document's
 	SecurityAt  tree.Position
-	Extension   *tree.Node // x-portreeve, nil when absent
+	Extension   *tree.Node // x-portreeve as it stands, nil when absent
 	ExtensionAt tree.Position
+	Ext         Extension // and as it is meant
 }
 
 // Parameter is a Parameter Object.
@@ -73,6 +81,7 @@ type Parameter struct {
 	Explode                             *bool
 	Required, AllowReserved, AllowEmpty bool
 	Schema, Content                     string
+	Pointer                             string // of the Parameter Object, where its references lead
 	At                                  tree.Position
 }
 
@@ -99,27 +108,36 @@ type Response struct {
 
 // Load reads a document from a file and applies overlays in order.
 func Load(path string, overlays ...string) (*Document, error) {
-	b, err := os.ReadFile(path)
+	b, err := readFile(path, "the document")
 	if err != nil {
-		return nil, &tree.Error{At: tree.Position{File: path}, Problem: "reading the document: " + reason(err), Hint: "give the path of an OpenAPI document"}
+		return nil, err
 	}
-	var over []Overlay
-	for _, o := range overlays {
-		ob, err := os.ReadFile(o)
+	over := make([]Overlay, len(overlays))
+	for i, name := range overlays {
+		text, err := readFile(name, "the overlay")
 		if err != nil {
-			return nil, &tree.Error{At: tree.Position{File: o}, Problem: "reading the overlay: " + reason(err)}
+			return nil, err
 		}
-		over = append(over, Overlay{o, ob})
+		over[i] = Overlay{name, text}
 	}
 	return Parse(path, b, over...)
 }
 
-func reason(err error) string {
-	s := err.Error()
-	if i := strings.LastIndex(s, ": "); i >= 0 {
-		return s[i+2:]
+// readFile reads no more than tree.Parse would accept, so that a device or a huge file cannot fill the memory.
+func readFile(name, what string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err == nil {
+		defer f.Close()
+		var b []byte
+		if b, err = io.ReadAll(io.LimitReader(f, tree.MaxSize+1)); err == nil {
+			return b, nil
+		}
 	}
-	return s
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return nil, &tree.Error{At: tree.Position{File: name}, Problem: fmt.Sprintf("reading %s: %v", what, err)}
 }
 
 // Overlay is an OpenAPI Overlay 1.0 document.
@@ -128,99 +146,56 @@ type Overlay struct {
 	Text []byte
 }
 
-// Parse reads a document. Its error joins every fault that was found, up to 20.
+// Parse reads a document. Its error is a *tree.Error, or Errors that join every fault found, up to 20.
 func Parse(file string, b []byte, overlays ...Overlay) (*Document, error) {
 	root, err := tree.Parse(file, b)
 	if err != nil {
 		return nil, err
 	}
+	f := new(faults)
 	for _, o := range overlays {
-		if err := apply(root, o); err != nil {
-			return nil, err
+		if apply(root, o, f); len(f.list) > 0 {
+			return nil, f.err()
 		}
 	}
-	r := &reader{doc: &Document{File: file, root: root}, root: root, ids: map[string]tree.Position{}}
+	r := &reader{faults: f, doc: &Document{File: file, root: root}, root: root, refs: newReferences(root)}
 	r.document()
-	if err := r.faults.err(); err != nil {
+	if err := f.err(); err != nil {
 		return nil, err
 	}
 	d := r.doc
+	d.Warnings = f.warnings
 	d.JSON = root.AppendJSON(nil)
+	if !jsontext.Value(d.JSON).IsValid() { // every later reader is promised strict JSON, whatever YAML let through
+		return nil, &tree.Error{At: root.At, Problem: "the document cannot be written as JSON", Hint: "look for YAML tags whose value is of another kind, like !!bool x"}
+	}
 	sum := sha256.Sum256(d.JSON)
 	d.Hash = hex.EncodeToString(sum[:])
 	return d, nil
 }
 
-// At returns the place of a JSON pointer.
+// At returns the place of a JSON pointer: of the name where it leads to a member, and of what encloses it where it
+// leads nowhere.
 func (d *Document) At(pointer string) tree.Position {
-	for {
-		if n := tree.At(d.root, pointer); n != nil {
-			return n.At
+	n, at := d.root, d.root.At
+	for _, token := range strings.Split(pointer, "/")[1:] {
+		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+		next := (*tree.Node)(nil)
+		for _, m := range n.Members {
+			if m.Name == token {
+				next, at = m.Value, m.At
+			}
 		}
-		i := strings.LastIndexByte(pointer, '/')
-		if i < 0 {
-			return tree.Position{File: d.File}
+		if i, err := strconv.Atoi(token); err == nil && i >= 0 && i < len(n.Items) {
+			next, at = n.Items[i], n.Items[i].At
 		}
-		pointer = pointer[:i]
+		if next == nil {
+			return at
+		}
+		n = next
 	}
+	return at
 }
 
 // Node returns the node at a pointer, nil when there is none. It must not be changed.
 func (d *Document) Node(pointer string) *tree.Node { return tree.At(d.root, pointer) }
-
-// Errors are several faults at once.
-type Errors []*tree.Error
-
-func (e Errors) Error() string {
-	lines := make([]string, len(e))
-	for i, f := range e {
-		lines[i] = f.Error()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// BadInput marks the faults as the user's to mend.
-func (e Errors) BadInput() bool { return true }
-
-// Unwrap gives the faults one by one.
-func (e Errors) Unwrap() []error {
-	out := make([]error, len(e))
-	for i, f := range e {
-		out[i] = f
-	}
-	return out
-}
-
-const maxFaults = 20
-
-type faults struct{ list Errors }
-
-func (f *faults) add(at tree.Position, hint, format string, args ...any) {
-	if len(f.list) < maxFaults {
-		f.list = append(f.list, &tree.Error{At: at, Problem: fmt.Sprintf(format, args...), Hint: hint})
-	}
-}
-
-func (f *faults) err() error {
-	switch len(f.list) {
-	case 0:
-		return nil
-	case 1:
-		return f.list[0]
-	}
-	return f.list
-}
-
-// known refuses members an object does not have; x- ones are everybody's own.
-func (r *reader) known(n *tree.Node, what string, names ...string) {
-	for _, m := range n.Members {
-		if strings.HasPrefix(m.Name, "x-") || slices.Contains(names, m.Name) {
-			continue
-		}
-		hint := ""
-		if near := tree.Nearest(m.Name, names); near != "" {
-			hint = fmt.Sprintf("did you mean %q?", near)
-		}
-		r.faults.add(m.At, hint, "%s has no field %q", what, m.Name)
-	}
-}

@@ -1,0 +1,190 @@
+package spec
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/tree"
+)
+
+// Extension is `x-portreeve` of an operation, or of the document.
+type Extension struct {
+	At         tree.Position // zero: there is none
+	Permission string
+	Limit      string // "10/1m", or "5/s burst 20"
+	Object     *Object
+	Public     *Public
+	Record     string // "", sync, async
+	Undeclared Undeclared
+	BodyLimit  int64         // bytes; 0: not said
+	Delivery   string        // "", hold, items, relay
+	MFA        bool          // more than one factor, proven lately (RFC 9470)
+	MaxAge     time.Duration // since the caller proved who he is; 0: not said
+}
+
+// Undeclared is what happens to what the document does not declare; "" leaves it to the configuration.
+type Undeclared struct {
+	Request  string // refuse, drop, ignore
+	Response string // drop, block, pass
+}
+
+// Object is which object an operation touches, and whose it is. Expressions are OpenAPI's (3.1 §4.8.20.4).
+type Object struct {
+	At     tree.Position
+	Type   string
+	ID     string // "$request.path.report_id"
+	Owner  string // "$response.body#/owner_id", "$request.path.user_id"
+	Source string // "": inferred
+	Claim  string // the caller's side: "sub", or a claim's JSON pointer
+	Unless string // a permission that passes without ownership
+	Access string // "", deny, fields
+}
+
+// Public is why an operation asks for no credential, and who agreed.
+type Public struct{ Reason, Approver string }
+
+// rule says what one member of x-portreeve may be.
+type rule struct {
+	kind    tree.Kind
+	values  []string        // the only ones
+	pattern *regexp.Regexp  // of strings
+	wants   string          // the pattern in words
+	members map[string]rule // of objects
+	must    bool            // may not be absent from its object
+	or      map[string]rule // instead of a string: an object
+}
+
+var (
+	permission = rule{kind: tree.String, wants: `names joined by colons, "users:read"`,
+		pattern: regexp.MustCompile(`^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)*$`)}
+	expression = rule{kind: tree.String, wants: `a run-time expression, "$request.path.id" or "$response.body#/owner_id"`,
+		pattern: regexp.MustCompile(`^\$(request\.(path|query|header)\.[^\s]+|(request|response)\.body#(/[^\s]*)?|response\.header\.[^\s]+)$`)}
+	words    = rule{kind: tree.String, wants: "not empty", pattern: regexp.MustCompile(`\S`)}
+	duration = `([1-9][0-9]{0,4}[smhd])`
+	limit    = rule{kind: tree.String, wants: `"10/1m": never more than 10 in any minute`,
+		pattern: regexp.MustCompile(`^[1-9][0-9]{0,8}/` + duration + `$`),
+		or: map[string]rule{
+			"rate":  {kind: tree.String, must: true, wants: `"5/s"`, pattern: regexp.MustCompile(`^[1-9][0-9]{0,8}/[smhd]$`)},
+			"burst": {kind: tree.Number, must: true, wants: "a whole number above 0", pattern: regexp.MustCompile(`^[1-9][0-9]{0,8}$`)},
+		}}
+	undeclared = rule{kind: tree.Object, members: map[string]rule{
+		"request":  {kind: tree.String, values: []string{"refuse", "drop", "ignore"}},
+		"response": {kind: tree.String, values: []string{"drop", "block", "pass"}},
+	}}
+	bodyLimit = rule{kind: tree.Number, wants: "bytes, a whole number above 0", pattern: regexp.MustCompile(`^[1-9][0-9]{0,11}$`)}
+)
+
+// extensions are what x-portreeve may say, by the object it stands in.
+var extensions = map[string]rule{
+	"OpenAPI": {kind: tree.Object, members: map[string]rule{"undeclared": undeclared, "body_limit": bodyLimit}},
+	"Operation": {kind: tree.Object, members: map[string]rule{
+		"permission": permission, "limit": limit, "undeclared": undeclared, "body_limit": bodyLimit,
+		"object": {kind: tree.Object, members: map[string]rule{
+			"type": withMust(words), "id": expression, "owner": expression, "unless": permission,
+			"source": {kind: tree.String, values: []string{"claim", "response", "conditional", "prefetch", "ledger", "list", "pdp"}},
+			"claim":  {kind: tree.String, wants: `"sub" or a JSON pointer into the claims`, pattern: regexp.MustCompile(`^(sub|(/[^/\s]+)+)$`)},
+			"access": {kind: tree.String, values: []string{"deny", "fields"}},
+		}},
+		"public":   {kind: tree.Object, members: map[string]rule{"reason": withMust(words), "approver": withMust(words)}},
+		"record":   {kind: tree.String, values: []string{"sync", "async"}},
+		"delivery": {kind: tree.String, values: []string{"hold", "items", "relay"}},
+		"mfa":      {kind: tree.Bool},
+		"max_age":  {kind: tree.String, wants: `a duration, "15m"`, pattern: regexp.MustCompile(`^` + duration + `$`)},
+	}},
+	"Schema": {kind: tree.Object, members: map[string]rule{
+		"class":      {kind: tree.String, values: []string{"public", "internal", "personal", "sensitive", "cardholder", "secret"}},
+		"permission": permission, "unmask": permission, "owner_may": {kind: tree.Bool},
+		"mask": {kind: tree.String, values: []string{"last4", "email", "full"}},
+	}},
+}
+
+func withMust(r rule) rule { r.must = true; return r }
+
+const extensionName = "x-portreeve"
+
+// extension judges a field that begins with x-. A misspelt x-portreeve protects nothing, so it is no stranger's.
+func (w *walker) extension(m tree.Member, kind string) {
+	if m.Name != extensionName {
+		if lower := strings.ToLower(m.Name); strings.HasPrefix(lower, extensionName) || tree.Nearest(lower, []string{extensionName}) != "" {
+			w.add(m.At, didYouMean(extensionName), "the field %q protects nothing", m.Name)
+		}
+		return
+	}
+	r, ok := extensions[kind]
+	if !ok {
+		w.add(m.At, "it belongs to the document, an operation or a schema", "x-portreeve means nothing in a %s Object", kind)
+		return
+	}
+	w.obey(m.Value, extensionName, r)
+	if kind == "Schema" && m.Value.Get("unmask") != nil && m.Value.Get("mask") == nil {
+		w.add(m.At, "add mask: last4, email or full", "x-portreeve.unmask without mask shows the value to everybody")
+	}
+}
+
+// obey holds a value of x-portreeve against its rule.
+func (w *walker) obey(n *tree.Node, name string, r rule) {
+	if r.or != nil && n.Kind == tree.Object {
+		r = rule{kind: tree.Object, members: r.or}
+	}
+	switch {
+	case n.Kind != r.kind:
+		w.add(n.At, r.wants, "%s must be %s, not %s", name, r.kind, n.Kind)
+	case r.values != nil && !slices.Contains(r.values, n.Text):
+		w.add(n.At, "one of "+strings.Join(r.values, ", "), "%s cannot be %q", name, n.Text)
+	case r.pattern != nil && !r.pattern.MatchString(n.Text):
+		w.add(n.At, "it is "+r.wants, "%s cannot be %q", name, n.Text)
+	}
+	if n.Kind != tree.Object {
+		return
+	}
+	names := slices.Sorted(maps.Keys(r.members))
+	for _, m := range n.Members {
+		if member, ok := r.members[m.Name]; ok {
+			w.obey(m.Value, name+"."+m.Name, member)
+			continue
+		}
+		hint := "it has " + strings.Join(names, ", ")
+		if near := tree.Nearest(m.Name, names); near != "" {
+			hint = didYouMean(near)
+		}
+		w.add(m.At, hint, "%s has no member %q here", name, m.Name)
+	}
+	for _, member := range names {
+		if r.members[member].must && n.Get(member) == nil {
+			w.add(n.At, "", "%s lacks %q", name, member)
+		}
+	}
+}
+
+// readExtension reads an x-portreeve that obeys its rule; nil gives the zero Extension.
+func readExtension(n *tree.Node) Extension {
+	if n == nil {
+		return Extension{}
+	}
+	x := Extension{At: n.At, Permission: n.Get("permission").Str(), Limit: n.Get("limit").Str(), Record: n.Get("record").Str(),
+		Delivery: n.Get("delivery").Str(), MFA: n.Get("mfa").True(),
+		Undeclared: Undeclared{n.Get("undeclared").Get("request").Str(), n.Get("undeclared").Get("response").Str()}}
+	if l := n.Get("limit"); l.Get("rate") != nil {
+		x.Limit = l.Get("rate").Str() + " burst " + l.Get("burst").Text
+	}
+	if b := n.Get("body_limit"); b != nil {
+		x.BodyLimit, _ = strconv.ParseInt(b.Text, 10, 64)
+	}
+	if a := n.Get("max_age").Str(); a != "" {
+		unit := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[a[len(a)-1]]
+		count, _ := strconv.Atoi(a[:len(a)-1])
+		x.MaxAge = time.Duration(count) * unit
+	}
+	if o := n.Get("object"); o != nil {
+		x.Object = &Object{At: o.At, Type: o.Get("type").Str(), ID: o.Get("id").Str(), Owner: o.Get("owner").Str(), Source: o.Get("source").Str(),
+			Claim: o.Get("claim").Str(), Unless: o.Get("unless").Str(), Access: o.Get("access").Str()}
+	}
+	if p := n.Get("public"); p != nil {
+		x.Public = &Public{p.Get("reason").Str(), p.Get("approver").Str()}
+	}
+	return x
+}

@@ -1,0 +1,248 @@
+// Package config reads portreeve.yaml, strictly: an unknown or repeated key, a literal secret, a switch-off without a
+// reason are errors with their line. It says what the owner wants; what follows from that, with a document, is the
+// plan's.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/secret"
+	"github.com/portreeve/portreeve/internal/tree"
+)
+
+// Config is a whole configuration. Field tags are the source of docs/config.md and of the published JSON Schema: key is
+// the YAML name, doc one line for people, default what stands where the key does not.
+type Config struct {
+	Version         int                 `key:"version" doc:"Version of this format; always 1." required:"true"`
+	URL             string              `key:"url" doc:"Public URL of the API: base of the embedded issuer, default audience, same origin. A request for another host gets 421. Compulsory off loopback."`
+	Hosts           []string            `key:"hosts" doc:"Further hosts that are served beside url's."`
+	Environment     string              `key:"environment" doc:"development allows debug; production refuses it." default:"production" enum:"production,development"`
+	Listen          string              `key:"listen" doc:"Address of the public listener." default:"127.0.0.1:8080"`
+	Admin           Admin               `key:"admin" doc:"The admin listener: probes, health, metrics."`
+	Document        string              `key:"document" doc:"The OpenAPI document, 3.0 or 3.1, YAML or JSON." required:"true"`
+	Overlays        []string            `key:"overlays" doc:"OpenAPI Overlay 1.0 files, applied in order: annotate documents you do not own."`
+	Upstream        Upstream            `key:"upstream" doc:"The API behind the gate."`
+	TLS             TLS                 `key:"tls" doc:"Certificate of the public listener."`
+	DefaultSecurity []Requirement       `key:"default_security" doc:"Security of operations that say nothing, in OpenAPI's form; bearer and api_key are built in."`
+	Identity        Identity            `key:"identity" doc:"Whom the gate believes."`
+	Roles           map[string][]string `key:"roles" doc:"Permissions of each role. * is exactly one segment; a lone * is all but portreeve:."`
+	Limits          Limits              `key:"limits" doc:"Rates. N/W is never more than N in any W; {rate, burst} is GCRA."`
+	CORS            CORS                `key:"cors" doc:"Foreign origins that may read answers."`
+	Undeclared      Undeclared          `key:"undeclared" doc:"What happens to what the document does not declare."`
+	Audit           Audit               `key:"audit" doc:"The ledger of events."`
+	Data            string              `key:"data" doc:"Data directory: store, key material, ledger, admin socket." default:"./data"`
+	Store           Store               `key:"store" doc:"Where keys, users and revocations live; SQLite in the data directory by default."`
+	Staleness       time.Duration       `key:"staleness" doc:"How old keys, users, roles and revocations may be while the store is away; beyond it requests are refused." default:"60s"`
+	TrustedProxies  []netip.Prefix      `key:"trusted_proxies" doc:"Addresses whose X-Forwarded-For is believed, read from the right."`
+	Sizes           Sizes               `key:"sizes" doc:"Bounds of what is read and held."`
+	Timeouts        Timeouts            `key:"timeouts" doc:"How long the gate waits for clients."`
+	Help            Help                `key:"help" doc:"Whom to tell about a weakness; served as /.well-known/security.txt (RFC 9116)."`
+	Debug           bool                `key:"debug" doc:"More words in the program's own log. Refused in production."`
+	UnsafePlaintext *Reasoned           `key:"unsafe_plaintext" doc:"Plain HTTP off loopback."`
+	UnsafeObserve   *Observe            `key:"unsafe_observe" doc:"Stages that only record what they would refuse; never authn, authz, object; at most 30 days."`
+
+	file string
+	root *tree.Node
+}
+
+// Admin is the admin listener.
+type Admin struct {
+	Listen string `key:"listen" doc:"Address of the admin listener; loopback only." default:"127.0.0.1:9443"`
+}
+
+// Upstream is the API behind the gate.
+type Upstream struct {
+	URL       string            `key:"url" doc:"Scheme and host, http://127.0.0.1:9000."`
+	BasePath  string            `key:"base_path" doc:"Put before every path."`
+	Timeout   time.Duration     `key:"timeout" doc:"To the first byte, and between two." default:"10s"`
+	Headers   map[string]Header `key:"headers" doc:"Set on every request; a secret value comes as {env: NAME} or {file: PATH}."`
+	Forward   []string          `key:"forward" doc:"Credentials that are passed on: authorization, cookie."`
+	CA        string            `key:"ca" doc:"PEM file of roots trusted instead of the system's."`
+	Assertion *Assertion        `key:"assertion" doc:"Send Portreeve-Assertion, a signed JWT by which the API refuses traffic that bypassed the gate."`
+}
+
+// Header is a header's value: plain, or a secret's source.
+type Header struct {
+	Value  string
+	Secret secret.Ref
+}
+
+// Assertion is Portreeve-Assertion's content.
+type Assertion struct {
+	Audience string        `key:"audience" doc:"Its aud; the upstream must demand it." required:"true"`
+	Lifetime time.Duration `key:"lifetime" doc:"At most a minute." default:"30s"`
+}
+
+// TLS is the listener's certificate.
+type TLS struct {
+	Cert string `key:"cert" doc:"PEM file of the certificate chain."`
+	Key  string `key:"key" doc:"PEM file of the private key."`
+}
+
+// Requirement is one alternative of default_security.
+type Requirement []SchemeScopes
+
+// SchemeScopes is one scheme with its scopes.
+type SchemeScopes struct {
+	Scheme string
+	Scopes []string
+}
+
+// Identity is whom the gate believes.
+type Identity struct {
+	Embedded Embedded            `key:"embedded" doc:"The gate's own tokens."`
+	Issuers  []Issuer            `key:"issuers" doc:"Foreign issuers."`
+	Schemes  map[string][]string `key:"schemes" doc:"Which issuers satisfy which security scheme of the document: a list of ids, or keys for API keys."`
+}
+
+// Embedded is the gate's own issuer.
+type Embedded struct {
+	Enabled  *bool         `key:"enabled" doc:"true only while no issuers are configured, unless said."`
+	Lifetime time.Duration `key:"lifetime" doc:"Of its tokens; at most 1h." default:"1h"`
+}
+
+// Issuer is a foreign issuer of tokens.
+type Issuer struct {
+	ID          string        `key:"id" doc:"Its name in this configuration." required:"true"`
+	Issuer      string        `key:"issuer" doc:"The exact iss of its tokens." required:"true"`
+	Audience    []string      `key:"audience" doc:"Its tokens must name one of these." required:"true"`
+	JWKS        string        `key:"jwks_url" doc:"Where its keys are; https off loopback."`
+	PublicKey   string        `key:"public_key_file" doc:"Or its one public key, as PEM."`
+	Secret      secret.Ref    `key:"secret" doc:"Or a shared secret of at least 256 bits."`
+	Algorithms  []string      `key:"algorithms" doc:"Allowed, beyond what the keys fix."`
+	MaxLifetime time.Duration `key:"max_lifetime" doc:"exp - iat." default:"1h"`
+	Leeway      time.Duration `key:"leeway" doc:"For clocks." default:"60s"`
+	Roles       RoleClaim     `key:"roles" doc:"Where roles stand and which of ours they become."`
+	ScopesClaim string        `key:"scopes_claim" doc:"JSON pointer of the scopes." default:"/scope"`
+	Required    []string      `key:"required_claims" doc:"Claims beyond sub, iat, exp, iss, aud."`
+}
+
+// RoleClaim maps foreign roles.
+type RoleClaim struct {
+	Claim string            `key:"claim" doc:"JSON pointer of a string or a list of strings."`
+	Map   map[string]string `key:"map" doc:"Foreign role to ours; unmapped ones are dropped."`
+}
+
+// Limits are rates.
+type Limits struct {
+	Address    Limit            `key:"address" doc:"Requests of one address (IPv6 by /64)." default:"3000/1m"`
+	Failures   Limit            `key:"failures" doc:"Bad credentials of one address." default:"30/1m"`
+	Principal  Limit            `key:"principal" doc:"Requests of one principal, or address while anonymous." default:"1000/1m"`
+	Operations map[string]Limit `key:"operations" doc:"Further limits by operationId."`
+}
+
+// Limit is one rate.
+type Limit struct {
+	Text   string
+	Count  int
+	Window time.Duration
+	Rate   float64
+	Burst  int
+}
+
+// CORS is the allow-list of origins.
+type CORS struct {
+	AllowOrigins     []string      `key:"allow_origins" doc:"Exact origins, https://app.example.com; * and null are errors."`
+	AllowCredentials bool          `key:"allow_credentials" doc:"Let browsers send cookies and credentials."`
+	MaxAge           time.Duration `key:"max_age" doc:"How long a preflight's answer holds." default:"10m"`
+	Expose           []string      `key:"expose" doc:"Further response headers that scripts may read."`
+}
+
+// Undeclared is what happens to what the document does not declare.
+type Undeclared struct {
+	Request  string `key:"request" doc:"Members and parameters of requests." default:"refuse" enum:"refuse,drop,ignore"`
+	Response string `key:"response" doc:"Members of answers." default:"drop" enum:"drop,block,pass"`
+}
+
+// Audit is the ledger.
+type Audit struct {
+	Dir   string `key:"dir" doc:"Where its files are; audit in the data directory by default."`
+	Queue int    `key:"queue" doc:"Events that may wait to be written; beyond it they are counted as lost." default:"8192"`
+}
+
+// Store is the state's home: exactly one.
+type Store struct {
+	SQLite string `key:"sqlite" doc:"A file; portreeve.db in the data directory by default."`
+}
+
+// Sizes bound memory.
+type Sizes struct {
+	Body    Bytes `key:"body" doc:"A request's body, unless the operation says otherwise." default:"1MiB"`
+	Held    Bytes `key:"held" doc:"All bodies held at once." default:"256MiB"`
+	Header  Bytes `key:"header" doc:"A request's header." default:"32KiB"`
+	Headers int   `key:"headers" doc:"Header fields of a request." default:"100"`
+	Target  Bytes `key:"target" doc:"Path and query." default:"8KiB"`
+}
+
+// Timeouts bound waiting.
+type Timeouts struct {
+	Header time.Duration `key:"header" doc:"For a whole request header." default:"10s"`
+	Idle   time.Duration `key:"idle" doc:"Between requests, and between two reads or writes of one." default:"60s"`
+	Drain  time.Duration `key:"drain" doc:"For requests on their way at shutdown." default:"15s"`
+}
+
+// Help is RFC 9116's content.
+type Help struct {
+	Contact    string `key:"contact" doc:"mailto: or https: address."`
+	Policy     string `key:"policy" doc:"URL of the disclosure policy."`
+	Encryption string `key:"encryption" doc:"URL of a key."`
+}
+
+// Reasoned is a switch-off; it has no default.
+type Reasoned struct {
+	Reason string `key:"reason" doc:"Why; shown by check and prove." required:"true"`
+}
+
+// Observe is unsafe_observe.
+type Observe struct {
+	Steps  []string `key:"steps" doc:"validate, upstream, disclose." required:"true"`
+	Reason string   `key:"reason" doc:"Why; shown by check and prove." required:"true"`
+	Until  string   `key:"until" doc:"A date, 2026-12-31; at most 30 days ahead." required:"true"`
+
+	End time.Time
+}
+
+// Bytes is a size: 1024, 64KiB, 1MiB.
+type Bytes int64
+
+// At returns where a key stands, "limits.operations.login"; the file where it does not.
+func (c *Config) At(path ...string) tree.Position {
+	n := c.root
+	at := tree.Position{File: c.file}
+	for _, name := range path {
+		if n == nil {
+			return at
+		}
+		next := n.Get(name)
+		for _, m := range n.Members {
+			if m.Name == name {
+				at = m.At
+			}
+		}
+		n = next
+	}
+	return at
+}
+
+// Has reports whether a key was written.
+func (c *Config) Has(path ...string) bool {
+	n := c.root
+	for _, name := range path {
+		if n = n.Get(name); n == nil {
+			return false
+		}
+	}
+	return n != nil
+}
+
+// File returns the configuration's path, "" for Default.
+func (c *Config) File() string { return c.file }
+
+// EmbeddedEnabled applies the rule of identity.embedded.enabled.
+func (c *Config) EmbeddedEnabled() bool {
+	if e := c.Identity.Embedded.Enabled; e != nil {
+		return *e
+	}
+	return len(c.Identity.Issuers) == 0
+}

@@ -1,0 +1,247 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/secret"
+	"github.com/portreeve/portreeve/internal/tree"
+)
+
+// judge holds what single keys cannot say.
+func (d *decoder) judge(c *Config, now time.Time) {
+	if c.Version != 1 {
+		d.fault(c.At("version"), "write version: 1", "version %d is not read", c.Version)
+	}
+	d.listeners(c)
+	d.upstream(c)
+	d.issuers(c)
+	d.roles(c)
+	d.cors(c)
+	d.observe(c, now)
+	if c.Debug && c.Environment != "development" {
+		d.fault(c.At("debug"), "set environment: development, or remove debug", "debug is refused in production")
+	}
+	for _, s := range []struct {
+		path string
+		r    *Reasoned
+	}{{"unsafe_plaintext", c.UnsafePlaintext}} {
+		if s.r != nil && strings.TrimSpace(s.r.Reason) == "" {
+			d.fault(c.At(s.path), "say why", "%s needs a reason", s.path)
+		}
+	}
+	if e := c.Identity.Embedded.Lifetime; e > time.Hour {
+		d.fault(c.At("identity", "embedded", "lifetime"), "at most 1h", "identity.embedded.lifetime is too long")
+	}
+	if c.Help.Contact != "" && !strings.HasPrefix(c.Help.Contact, "mailto:") && !strings.HasPrefix(c.Help.Contact, "https://") {
+		d.fault(c.At("help", "contact"), "mailto:security@example.com", "help.contact is not a mailto: or https: address")
+	}
+}
+
+// Loopback reports whether an address to listen on is reachable from this machine alone.
+func Loopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+func (d *decoder) listeners(c *Config) {
+	for path, listen := range map[string]string{"listen": c.Listen, "admin.listen": c.Admin.Listen} {
+		if _, _, err := net.SplitHostPort(listen); err != nil {
+			d.fault(c.At(strings.Split(path, ".")...), "write 127.0.0.1:8080 or :8443", "%s is not an address with a port", path)
+		}
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		d.fault(c.At("tls"), "give both", "tls needs cert and key")
+	}
+	if !Loopback(c.Listen) {
+		if c.URL == "" {
+			d.fault(c.At("listen"), "add url: https://api.example.com", "url is compulsory where the listener is not on loopback")
+		}
+		if c.TLS.Cert == "" && c.UnsafePlaintext == nil {
+			d.fault(c.At("listen"), "add tls: {cert, key}, or unsafe_plaintext: {reason: ...} behind a proxy that ends TLS", "plain HTTP is served on loopback only")
+		}
+	}
+	if !Loopback(c.Admin.Listen) {
+		d.fault(c.At("admin", "listen"), "use 127.0.0.1 and a tunnel", "the admin listener is not on loopback")
+	}
+	if c.URL != "" {
+		u, err := url.Parse(c.URL)
+		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+			d.fault(c.At("url"), "write https://api.example.com", "url is not a scheme and a host")
+		}
+	}
+}
+
+func (d *decoder) upstream(c *Config) {
+	if c.Upstream.URL != "" {
+		u, err := url.Parse(c.Upstream.URL)
+		switch {
+		case err == nil && u.User != nil:
+			d.fault(c.At("upstream", "url"), "use upstream.headers with {env: NAME}", "upstream.url carries a credential")
+		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+			d.fault(c.At("upstream", "url"), "write http://127.0.0.1:9000; a path belongs in base_path", "upstream.url is not a scheme and a host")
+		}
+	}
+	if p := c.Upstream.BasePath; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || strings.ContainsAny(p, "?#%;\\") || strings.Contains(p, "//") || strings.Contains(p, "..")) {
+		d.fault(c.At("upstream", "base_path"), "write /v1", "upstream.base_path is not a plain path")
+	}
+	for name, h := range c.Upstream.Headers {
+		if h.Secret.IsZero() && credential(name) {
+			d.fault(c.At("upstream", "headers", name), "write {env: NAME} or {file: PATH}", "upstream.headers.%s: a secret must not stand in the configuration", name)
+		}
+		if strings.ContainsAny(name, " \t\r\n:") || strings.ContainsAny(h.Value, "\r\n") {
+			d.fault(c.At("upstream", "headers", name), "", "upstream.headers.%s is not a header", name)
+		}
+	}
+	if a := c.Upstream.Assertion; a != nil && a.Lifetime > time.Minute {
+		d.fault(c.At("upstream", "assertion", "lifetime"), "at most 1m", "upstream.assertion.lifetime is too long")
+	}
+}
+
+// credential recognises header names that carry secrets.
+func credential(name string) bool {
+	n := strings.ToLower(name)
+	for _, word := range []string{"authorization", "cookie", "api-key", "apikey", "token", "secret", "password", "credential"} {
+		if strings.Contains(n, word) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *decoder) issuers(c *Config) {
+	ids := map[string]bool{"keys": true, "embedded": true}
+	for i, is := range c.Identity.Issuers {
+		at := c.At("identity", "issuers")
+		if ids[is.ID] {
+			d.fault(at, "", "identity.issuers[%d].id %q is taken", i, is.ID)
+		}
+		ids[is.ID] = true
+		sources := 0
+		for _, given := range []bool{is.JWKS != "", is.PublicKey != "", !is.Secret.IsZero()} {
+			if given {
+				sources++
+			}
+		}
+		if sources != 1 {
+			d.fault(at, "give one of jwks_url, public_key_file, secret", "identity.issuers[%d] needs exactly one source of keys", i)
+		}
+		if len(is.Audience) == 0 || slices.Contains(is.Audience, "") {
+			d.fault(at, "a token for another API must not open this one", "identity.issuers[%d].audience is empty", i)
+		}
+		for _, o := range c.Identity.Issuers[:i] {
+			if o.Issuer == is.Issuer {
+				d.fault(at, "", "identity.issuers[%d].issuer stands twice", i)
+			}
+		}
+	}
+	for scheme, list := range c.Identity.Schemes {
+		for _, id := range list {
+			if !ids[id] || id == "embedded" && !c.EmbeddedEnabled() {
+				d.fault(c.At("identity", "schemes", scheme), "use keys, embedded or an id of identity.issuers", "identity.schemes.%s names %q, which is not configured", scheme, id)
+			}
+		}
+		if slices.Contains(list, "keys") && len(list) > 1 {
+			d.fault(c.At("identity", "schemes", scheme), "", "identity.schemes.%s: keys stands alone", scheme)
+		}
+	}
+}
+
+func (d *decoder) roles(c *Config) {
+	for role, perms := range c.Roles {
+		for _, p := range perms {
+			if !Permission(p) {
+				d.fault(c.At("roles", role), "users:read; * stands for exactly one segment", "roles.%s: %q is not a permission", role, p)
+			}
+		}
+	}
+}
+
+// Permission reports whether p is segments joined by colons.
+func Permission(p string) bool {
+	for seg := range strings.SplitSeq(p, ":") {
+		if seg == "" || seg != "*" && strings.ContainsAny(seg, "* \t\"',") {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *decoder) cors(c *Config) {
+	for _, o := range c.CORS.AllowOrigins {
+		u, err := url.Parse(o)
+		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || o != u.Scheme+"://"+strings.ToLower(u.Host) || strings.Contains(o, "*") {
+			d.fault(c.At("cors", "allow_origins"), "list exact origins, https://app.example.com", "cors.allow_origins: %q is not an origin", o)
+		}
+	}
+}
+
+var observable = []string{"validate", "upstream", "disclose"}
+
+const maxObserve = 30 * 24 * time.Hour
+
+func (d *decoder) observe(c *Config, now time.Time) {
+	o := c.UnsafeObserve
+	if o == nil {
+		return
+	}
+	for _, s := range o.Steps {
+		if !slices.Contains(observable, s) {
+			d.fault(c.At("unsafe_observe", "steps"), "one of "+strings.Join(observable, ", "), "unsafe_observe.steps cannot name %q", s)
+		}
+	}
+	if strings.TrimSpace(o.Reason) == "" {
+		d.fault(c.At("unsafe_observe", "reason"), "say why", "unsafe_observe needs a reason")
+	}
+	end, err := time.Parse(time.DateOnly, o.Until)
+	switch {
+	case err != nil:
+		d.fault(c.At("unsafe_observe", "until"), "write 2026-12-31", "unsafe_observe.until is not a date")
+	case end.After(now.Add(maxObserve)):
+		d.fault(c.At("unsafe_observe", "until"), "", "unsafe_observe.until is more than 30 days ahead")
+	}
+	o.End = end.Add(24 * time.Hour)
+}
+
+// Switch is one protection switched off.
+type Switch struct {
+	Name, Reason string
+	Until        time.Time
+	At           tree.Position
+}
+
+// Unsafe lists every switch-off.
+func (c *Config) Unsafe() []Switch {
+	var out []Switch
+	if s := c.UnsafePlaintext; s != nil {
+		out = append(out, Switch{Name: "unsafe_plaintext", Reason: s.Reason, At: c.At("unsafe_plaintext")})
+	}
+	if s := c.UnsafeObserve; s != nil {
+		out = append(out, Switch{Name: "unsafe_observe", Reason: s.Reason, Until: s.End, At: c.At("unsafe_observe")})
+	}
+	return out
+}
+
+// Secrets lists every source of a secret, sorted by where it stands.
+func (c *Config) Secrets() map[string]secret.Ref {
+	out := map[string]secret.Ref{}
+	for name, h := range c.Upstream.Headers {
+		if !h.Secret.IsZero() {
+			out["upstream.headers."+name] = h.Secret
+		}
+	}
+	for _, is := range c.Identity.Issuers {
+		if !is.Secret.IsZero() {
+			out["identity.issuers."+is.ID+".secret"] = is.Secret
+		}
+	}
+	return out
+}

@@ -1,0 +1,197 @@
+// Package compile makes a plan of a document and a configuration: the one place where both are known. What cannot be
+// promised — a scheme nothing satisfies, a rule for an operation that does not exist — is an error with its place.
+package compile
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/config"
+	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/spec"
+	"github.com/portreeve/portreeve/internal/tree"
+)
+
+// Load reads a configuration with its document and overlays and makes their plan. Relative paths are the
+// configuration's own.
+func Load(path string, now time.Time) (*plan.Plan, error) {
+	c, err := config.Load(path, now)
+	if err != nil {
+		return nil, err
+	}
+	return fromFiles(c, filepath.Dir(path))
+}
+
+// LoadText is Load for a configuration that is held in memory; relative paths are of dir.
+func LoadText(name string, text []byte, dir string, now time.Time) (*plan.Plan, error) {
+	c, err := config.Parse(name, text, now)
+	if err != nil {
+		return nil, err
+	}
+	return fromFiles(c, dir)
+}
+
+// Simple is the plan of a document and an upstream alone. Changes are made to the configuration before it is compiled.
+func Simple(document, upstream string, change func(listen, admin, data *string)) (*plan.Plan, error) {
+	c := config.Default(document, upstream)
+	if change != nil {
+		change(&c.Listen, &c.Admin.Listen, &c.Data)
+	}
+	return fromFiles(c, ".")
+}
+
+func fromFiles(c *config.Config, dir string) (*plan.Plan, error) {
+	at := func(p string) string {
+		if p == "" || filepath.IsAbs(p) {
+			return p
+		}
+		return filepath.Join(dir, p)
+	}
+	overlays := make([]string, len(c.Overlays))
+	for i, o := range c.Overlays {
+		overlays[i] = at(o)
+	}
+	d, err := spec.Load(at(c.Document), overlays...)
+	if err != nil {
+		return nil, err
+	}
+	return Compile(c, d, at)
+}
+
+// Compile makes the plan. at turns the configuration's relative paths into usable ones.
+func Compile(c *config.Config, d *spec.Document, at func(string) string) (*plan.Plan, error) {
+	b := &builder{c: c, d: d, at: at}
+	p := b.plan()
+	if len(b.faults) > 0 {
+		if len(b.faults) == 1 {
+			return nil, b.faults[0]
+		}
+		return nil, b.faults
+	}
+	p.Hash = p.Sum()
+	return p, nil
+}
+
+// builder makes one plan.
+type builder struct {
+	c       *config.Config
+	d       *spec.Document
+	at      func(string) string
+	schemes map[string]bool // used by some operation
+	used    map[string]bool // limits.operations that met their operation
+	faults  spec.Errors
+}
+
+func (b *builder) fault(at tree.Position, hint, format string, args ...any) {
+	if len(b.faults) < 20 {
+		b.faults = append(b.faults, &tree.Error{At: at, Problem: fmt.Sprintf(format, args...), Hint: hint})
+	}
+}
+
+// source is a place as explain shows it; a default says so.
+func source(at tree.Position) plan.Source {
+	if at.Line == 0 {
+		return "default"
+	}
+	at.File = filepath.Base(at.File)
+	return plan.Source(at.String())
+}
+
+func (b *builder) plan() *plan.Plan {
+	c, d := b.c, b.d
+	b.schemes, b.used = map[string]bool{}, map[string]bool{}
+	p := &plan.Plan{Title: d.Title, Version: d.APIVersion, Environment: c.Environment, DocumentAt: c.Document, Dialect: "3.1", Configured: c.File(),
+		PublicURL: strings.TrimRight(c.URL, "/"), Document: json.RawMessage(d.JSON), Staleness: c.Staleness}
+	if d.Is30() {
+		p.Dialect = "3.0"
+	}
+	p.Server = b.server()
+	p.Edge = plan.Edge{Hosts: b.hosts(), TrustedProxies: c.TrustedProxies, MaxHeaderBytes: int(c.Sizes.Header), MaxHeaders: c.Sizes.Headers, MaxTarget: int(c.Sizes.Target)}
+	p.CORS = plan.CORS{Origins: c.CORS.AllowOrigins, Credentials: c.CORS.AllowCredentials, MaxAge: c.CORS.MaxAge, Expose: c.CORS.Expose, Source: source(c.At("cors"))}
+	p.Guard = plan.Guard{Address: b.limit("address", c.Limits.Address, "limits", "address"), Failures: b.limit("failures", c.Limits.Failures, "limits", "failures")}
+	p.Upstream = b.upstream()
+	p.Audit = plan.Audit{Dir: b.at(c.Audit.Dir), Queue: c.Audit.Queue}
+	if c.Audit.Dir == "" {
+		p.Audit.Dir = filepath.Join(p.Server.Data, "audit")
+	}
+	if c.Help.Contact != "" {
+		p.Help = plan.Help{Contact: []string{c.Help.Contact}, Policy: c.Help.Policy, Encryption: c.Help.Encryption}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Roles)) {
+		p.Roles = append(p.Roles, plan.Role{Name: name, Permissions: c.Roles[name]})
+	}
+	for _, s := range c.Unsafe() {
+		p.Unsafe = append(p.Unsafe, plan.Switch{Name: s.Name, Reason: s.Reason, Until: s.Until, Source: source(s.At)})
+	}
+	b.operations(p)
+	p.Identity = b.identity(p)
+	b.own(p)
+	for i, op := range p.Operations {
+		op.Index = i
+	}
+	p.Unmatched = &plan.Operation{Index: -1, ID: "unmatched", Security: plan.Security{Public: true, Source: "built in"}, Record: plan.Async, Source: "built in"}
+	for name := range c.Limits.Operations {
+		if !b.used[name] {
+			b.fault(c.At("limits", "operations", name), "use the operationId of the document", "limits.operations names %q, which is no operation", name)
+		}
+	}
+	return p
+}
+
+func (b *builder) server() plan.Server {
+	c := b.c
+	s := plan.Server{Listen: c.Listen, Admin: c.Admin.Listen, Data: b.at(c.Data), TLSCert: b.at(c.TLS.Cert), TLSKey: b.at(c.TLS.Key), Header: c.Timeouts.Header,
+		Idle: c.Timeouts.Idle, Drain: c.Timeouts.Drain, Held: int64(c.Sizes.Held), Debug: c.Debug}
+	s.Store.SQLite = b.at(c.Store.SQLite)
+	if s.Store.SQLite == "" {
+		s.Store.SQLite = filepath.Join(s.Data, "portreeve.db")
+	}
+	return s
+}
+
+// hosts are what Host may say: url's and the listed ones, with and without the default port.
+func (b *builder) hosts() []string {
+	var out []string
+	add := func(h string) {
+		if h = strings.ToLower(h); h != "" && !slices.Contains(out, h) {
+			out = append(out, h)
+		}
+	}
+	if u, err := url.Parse(b.c.URL); err == nil && u.Host != "" {
+		add(u.Host)
+		if u.Port() == "" {
+			add(u.Host + ":" + map[string]string{"https": "443", "http": "80"}[u.Scheme])
+		}
+	}
+	for _, h := range b.c.Hosts {
+		add(h)
+	}
+	return out
+}
+
+func (b *builder) limit(name string, l config.Limit, path ...string) plan.Limit {
+	at := source(b.c.At(path...))
+	return plan.Limit{Name: name, Text: l.Text, Count: l.Count, Window: l.Window, Rate: l.Rate, Burst: l.Burst, Source: at}
+}
+
+func (b *builder) upstream() plan.Upstream {
+	u := b.c.Upstream
+	out := plan.Upstream{URL: strings.TrimRight(u.URL, "/"), BasePath: u.BasePath, Timeout: u.Timeout, Forward: u.Forward, CA: b.at(u.CA), Source: source(b.c.At("upstream"))}
+	for _, name := range slices.Sorted(maps.Keys(u.Headers)) {
+		h := u.Headers[name]
+		if h.Secret.File != "" {
+			h.Secret.File = b.at(h.Secret.File)
+		}
+		out.Headers = append(out.Headers, plan.Header{Name: name, Value: h.Value, Secret: h.Secret})
+	}
+	if a := u.Assertion; a != nil {
+		out.Assertion = &plan.Assertion{Audience: a.Audience, Lifetime: a.Lifetime}
+	}
+	return out
+}

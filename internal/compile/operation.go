@@ -1,0 +1,382 @@
+package compile
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/portreeve/portreeve/internal/config"
+	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/spec"
+	"github.com/portreeve/portreeve/internal/tree"
+)
+
+// operations makes the document's. Paths that differ only after '#' are alternatives of one operation on the wire.
+func (b *builder) operations(p *plan.Plan) {
+	wire := map[string]*plan.Operation{}
+	for _, op := range b.d.Operations {
+		if op.Method == http.MethodTrace {
+			b.fault(op.At, "remove it", "TRACE is never served")
+			continue
+		}
+		made := b.operation(op)
+		key := op.Method + " " + op.Path
+		first := wire[key]
+		if first == nil {
+			wire[key] = made
+			p.Operations = append(p.Operations, made)
+			continue
+		}
+		b.join(first, made, op)
+	}
+}
+
+func (b *builder) operation(op *spec.Operation) *plan.Operation {
+	out := &plan.Operation{ID: op.ID, Method: op.Method, Path: op.Path, Source: source(op.At), Security: b.security(op)}
+	x := &op.Ext
+	out.Limits = b.limits(op)
+	out.Authz = plan.Authz{Permission: x.Permission, StepUp: x.MFA, MaxAge: int(x.MaxAge.Seconds()), Source: source(x.At)}
+	if out.Authz.StepUp && out.Authz.MaxAge == 0 {
+		out.Authz.MaxAge = 900
+	}
+	undeclared := plan.Undeclared(first(x.Undeclared.Request, b.d.Ext.Undeclared.Request, b.c.Undeclared.Request))
+	out.Request = plan.Request{MaxBody: int64(b.c.Sizes.Body), Undeclared: undeclared, Source: out.Source}
+	if x.BodyLimit > 0 {
+		out.Request.MaxBody = x.BodyLimit
+	} else if b.d.Ext.BodyLimit > 0 {
+		out.Request.MaxBody = b.d.Ext.BodyLimit
+	}
+	for _, prm := range op.Parameters {
+		if prm.Style == "matrix" {
+			b.fault(prm.At, "use style: simple", "matrix parameters are not served: ';' splits a path for one parser and not for another")
+		}
+		out.Request.Parameters = append(out.Request.Parameters, plan.Parameter{Name: prm.Name, In: prm.In, Style: prm.Style, Explode: prm.Explode, Required: prm.Required,
+			AllowReserved: prm.AllowReserved, AllowEmpty: prm.AllowEmpty, Schema: prm.Schema, Content: prm.Content, Source: source(prm.At)})
+	}
+	if op.Body != nil {
+		body := &plan.Body{Required: op.Body.Required, Source: source(op.Body.At)}
+		for _, m := range op.Body.Content {
+			body.Media = append(body.Media, plan.Media{Type: m.Type, Schemas: pointers(m.Schema)})
+		}
+		out.Request.Body = body
+	}
+	out.Answers = b.answers(op)
+	out.Object = b.object(op)
+	out.Record = b.record(op, out)
+	if o := b.c.UnsafeObserve; o != nil {
+		out.Observe = o.Steps
+	}
+	return out
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+func pointers(p string) []string {
+	if p == "" {
+		return nil
+	}
+	return []string{p}
+}
+
+// limits: what everybody has, then what the configuration and the document add for the operation.
+func (b *builder) limits(op *spec.Operation) []plan.Limit {
+	var out []plan.Limit
+	if b.c.Limits.Principal.Text != "" {
+		out = append(out, b.limit("principal", b.c.Limits.Principal, "limits", "principal"))
+	}
+	if l, ok := b.c.Limits.Operations[op.ID]; ok {
+		b.used[op.ID] = true
+		out = append(out, b.limit("operation", l, "limits", "operations", op.ID))
+	}
+	if op.Ext.Limit != "" {
+		l, err := documentLimit(op.Ext.Limit)
+		if err != nil {
+			b.fault(op.Ext.At, "write 10/1m", "x-portreeve.limit: %v", err)
+			return out
+		}
+		out = append(out, plan.Limit{Name: "document", Text: l.Text, Count: l.Count, Window: l.Window, Rate: l.Rate, Burst: l.Burst, Source: source(op.Ext.At)})
+	}
+	return out
+}
+
+// documentLimit reads the text form the document's reader keeps, "10/1m" or "5/s burst 20".
+func documentLimit(text string) (config.Limit, error) {
+	if rate, burst, ok := strings.Cut(text, " burst "); ok {
+		return config.ReadLimit(&tree.Node{Kind: tree.Object, Members: []tree.Member{
+			{Name: "rate", Value: &tree.Node{Kind: tree.String, Text: rate}}, {Name: "burst", Value: &tree.Node{Kind: tree.Number, Text: burst}}}})
+	}
+	return config.ReadLimit(&tree.Node{Kind: tree.String, Text: text})
+}
+
+var responsePolicy = map[string]plan.Undeclared{"drop": plan.Drop, "block": plan.Refuse, "pass": plan.Ignore}
+
+func (b *builder) answers(op *spec.Operation) []plan.Answer {
+	var out []plan.Answer
+	undeclared := responsePolicy[first(op.Ext.Undeclared.Response, b.d.Ext.Undeclared.Response, b.c.Undeclared.Response)]
+	for _, r := range op.Responses {
+		a := plan.Answer{Status: r.Status, Undeclared: undeclared, Source: source(r.At)}
+		for _, h := range r.Headers {
+			a.Headers = append(a.Headers, http.CanonicalHeaderKey(h))
+		}
+		for _, m := range r.Content {
+			a.Media = append(a.Media, plan.Media{Type: m.Type, Schemas: pointers(m.Schema), Delivery: b.delivery(op, m)})
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// delivery: a body with a rule is held until it is judged, or judged item by item; one without is copied.
+func (b *builder) delivery(op *spec.Operation, m spec.Media) plan.Delivery {
+	stream := m.Type == "application/x-ndjson" || m.Type == "application/jsonl" || m.Type == "text/event-stream"
+	judged := m.Schema != "" && (isJSON(m.Type) || stream)
+	switch {
+	case op.Ext.Delivery == "relay" && judged:
+		b.fault(op.Ext.At, "remove delivery, or the schema", "%s %s cannot relay a body that has a schema", op.Method, op.Path)
+	case op.Ext.Delivery != "" && judged:
+		return plan.Delivery(op.Ext.Delivery)
+	case judged && stream:
+		return plan.Items
+	case judged:
+		return plan.Hold
+	}
+	return plan.Relay
+}
+
+func isJSON(t string) bool {
+	return t == "application/json" || t == "text/json" || strings.HasSuffix(t, "+json")
+}
+
+// object reads the operation's ownership rule, or infers its source.
+func (b *builder) object(op *spec.Operation) *plan.Object {
+	o := op.Ext.Object
+	if o == nil {
+		return nil
+	}
+	at := o.At
+	out := &plan.Object{Type: o.Type, ID: o.ID, Owner: o.Owner, From: plan.ObjectSource(o.Source), Claim: first(o.Claim, "sub"), Unless: o.Unless,
+		Access: plan.ObjectAccess(first(o.Access, "deny")), Source: source(at)}
+	if out.ID == "" {
+		out.ID = inferID(op)
+	}
+	if out.ID == "" || out.Owner == "" {
+		b.fault(at, "owner: $response.body#/owner_id, or $request.path.NAME", "the object of %s %s names no id or no owner", op.Method, op.Path)
+		return nil
+	}
+	fromResponse := strings.HasPrefix(out.Owner, "$response.body#")
+	switch out.From {
+	case "":
+		out.From = plan.FromClaim
+		if fromResponse {
+			out.From = plan.FromResponse
+		}
+	case plan.FromClaim, plan.FromResponse:
+		if fromResponse != (out.From == plan.FromResponse) {
+			b.fault(at, "", "object.source %s does not fit owner %s", out.From, out.Owner)
+		}
+	default:
+		b.fault(at, "use claim or response", "object.source %s is not available", out.From)
+	}
+	if out.From == plan.FromResponse && op.Method != http.MethodGet && out.Access == plan.AccessDeny {
+		b.fault(at, "use an owner from the request", "%s %s would change the object before its answer names the owner", op.Method, op.Path)
+	}
+	if out.From == plan.FromResponse && !b.heldAnswer(op) {
+		b.fault(at, "give its 2xx answer a JSON schema", "%s %s has no answer whose body could name the owner", op.Method, op.Path)
+	}
+	return out
+}
+
+// heldAnswer reports whether every success of the operation is a body that is held and judged.
+func (b *builder) heldAnswer(op *spec.Operation) bool {
+	found := false
+	for _, r := range op.Responses {
+		if r.Status[0] != '2' {
+			continue
+		}
+		for _, m := range r.Content {
+			if b.delivery(op, m) != plan.Hold {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
+}
+
+// inferID takes the last path parameter.
+func inferID(op *spec.Operation) string {
+	i := strings.LastIndexByte(op.Path, '{')
+	if i < 0 {
+		return ""
+	}
+	name, _, _ := strings.Cut(op.Path[i+1:], "}")
+	return "$request.path." + name
+}
+
+// record: what changes something or touches sensitive fields is recorded before it happens.
+func (b *builder) record(op *spec.Operation, out *plan.Operation) plan.Record {
+	switch op.Ext.Record {
+	case "sync":
+		return plan.Sync
+	case "async":
+		return plan.Async
+	}
+	if op.Method != http.MethodGet && op.Method != http.MethodHead && op.Method != http.MethodOptions {
+		return plan.Sync
+	}
+	for _, a := range out.Answers {
+		for _, m := range a.Media {
+			for _, pointer := range m.Schemas {
+				if b.sensitive(b.d.Node(pointer), map[*tree.Node]bool{}) {
+					return plan.Sync
+				}
+			}
+		}
+	}
+	return plan.Async
+}
+
+func (b *builder) sensitive(n *tree.Node, seen map[*tree.Node]bool) bool {
+	if n == nil || seen[n] {
+		return false
+	}
+	seen[n] = true
+	if ref := n.Get("$ref"); ref.Str() != "" && strings.HasPrefix(ref.Text, "#/") && b.sensitive(b.d.Node(ref.Text[1:]), seen) {
+		return true
+	}
+	if x := n.Get("x-portreeve"); x != nil {
+		if class := x.Get("class").Str(); class == "sensitive" || class == "cardholder" {
+			return true
+		}
+	}
+	for _, m := range n.Members {
+		if m.Name != "example" && m.Name != "examples" && m.Name != "default" && b.sensitive(m.Value, seen) {
+			return true
+		}
+	}
+	for _, v := range n.Items {
+		if b.sensitive(v, seen) {
+			return true
+		}
+	}
+	return false
+}
+
+// join makes a further alternative part of one wire operation: a body or an answer may follow either schema, a
+// parameter is required only where both require it. What guards them must be the same.
+func (b *builder) join(into, other *plan.Operation, op *spec.Operation) {
+	if !same(into.Security, other.Security) || into.Authz.Permission != other.Authz.Permission || !same(into.Object, other.Object) {
+		b.fault(op.At, "give both the same security and x-portreeve", "%s %s#%s is the same request as %s, but is guarded differently", op.Method, op.Path, op.Fragment, into.ID)
+		return
+	}
+	into.ID += "|" + other.ID
+	for _, p := range other.Request.Parameters {
+		i := slices.IndexFunc(into.Request.Parameters, func(q plan.Parameter) bool { return q.Name == p.Name && q.In == p.In })
+		switch {
+		case i < 0:
+			p.Required = p.Required && p.In == "path"
+			into.Request.Parameters = append(into.Request.Parameters, p)
+		case !p.Required:
+			into.Request.Parameters[i].Required = false
+		}
+	}
+	for i := range into.Request.Parameters {
+		q := &into.Request.Parameters[i]
+		if q.In != "path" && !slices.ContainsFunc(other.Request.Parameters, func(p plan.Parameter) bool { return p.Name == q.Name && p.In == q.In }) {
+			q.Required = false
+		}
+	}
+	switch {
+	case into.Request.Body == nil:
+		into.Request.Body = other.Request.Body
+		if into.Request.Body != nil {
+			into.Request.Body.Required = false
+		}
+	case other.Request.Body == nil:
+		into.Request.Body.Required = false
+	default:
+		into.Request.Body.Required = into.Request.Body.Required && other.Request.Body.Required
+		into.Request.Body.Media = joinMedia(into.Request.Body.Media, other.Request.Body.Media)
+	}
+	for _, a := range other.Answers {
+		if i := slices.IndexFunc(into.Answers, func(o plan.Answer) bool { return o.Status == a.Status }); i >= 0 {
+			into.Answers[i].Media = joinMedia(into.Answers[i].Media, a.Media)
+		} else {
+			into.Answers = append(into.Answers, a)
+		}
+	}
+	if other.Record == plan.Sync {
+		into.Record = plan.Sync
+	}
+	into.Limits = append(into.Limits, slices.DeleteFunc(other.Limits, func(l plan.Limit) bool { return l.Name == "principal" })...)
+}
+
+func joinMedia(into, other []plan.Media) []plan.Media {
+	for _, m := range other {
+		i := slices.IndexFunc(into, func(o plan.Media) bool { return o.Type == m.Type })
+		if i < 0 {
+			into = append(into, m)
+			continue
+		}
+		for _, s := range m.Schemas {
+			if !slices.Contains(into[i].Schemas, s) {
+				into[i].Schemas = append(into[i].Schemas, s)
+			}
+		}
+	}
+	return into
+}
+
+// same compares by content, places aside.
+func same(a, b any) bool {
+	x, err := json.Marshal(a)
+	if err != nil {
+		return false
+	}
+	y, err := json.Marshal(b)
+	return err == nil && placeless(x) == placeless(y)
+}
+
+func placeless(b []byte) string {
+	var v any
+	if json.Unmarshal(b, &v) != nil {
+		return string(b)
+	}
+	if m, ok := v.(map[string]any); ok {
+		delete(m, "source")
+	}
+	return fmt.Sprint(v)
+}
+
+// own adds the gate's own endpoints; a document that has one of them stops the start.
+func (b *builder) own(p *plan.Plan) {
+	add := func(name, path string) {
+		for _, op := range p.Operations {
+			if op.Path == path {
+				b.fault(tree.Position{File: b.d.File}, "rename it", "the document declares %s, which is the gate's own", path)
+			}
+		}
+		p.Operations = append(p.Operations, &plan.Operation{ID: "portreeve." + name, Method: http.MethodGet, Path: path, Own: name, Source: "built in",
+			Security: plan.Security{Public: true, Source: "built in"}, Record: plan.Async,
+			Request: plan.Request{Undeclared: plan.Refuse}})
+	}
+	add("health", "/.portreeve/health")
+	if len(p.Help.Contact) > 0 {
+		add("security.txt", "/.well-known/security.txt")
+	}
+	if p.PublicURL != "" {
+		add("oauth-protected-resource", "/.well-known/oauth-protected-resource")
+	}
+	if p.Identity.Embedded != nil || p.Upstream.Assertion != nil {
+		add("jwks", "/.portreeve/oidc/jwks")
+	}
+}

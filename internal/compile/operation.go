@@ -128,7 +128,11 @@ func (b *builder) answers(op *spec.Operation) []plan.Answer {
 			a.Headers = append(a.Headers, http.CanonicalHeaderKey(h))
 		}
 		for _, m := range r.Content {
-			a.Media = append(a.Media, plan.Media{Type: m.Type, Schemas: pointers(m.Schema), Delivery: b.delivery(op, m)})
+			media := plan.Media{Type: m.Type, Schemas: pointers(m.Schema), Delivery: b.delivery(op, m)}
+			if media.Delivery == plan.Items && isJSON(m.Type) {
+				media.Schemas = pointers(b.items(op, m))
+			}
+			a.Media = append(a.Media, media)
 		}
 		out = append(out, a)
 	}
@@ -150,6 +154,33 @@ func (b *builder) delivery(op *spec.Operation, m spec.Media) plan.Delivery {
 		return plan.Hold
 	}
 	return plan.Relay
+}
+
+// items returns the pointer of the one schema that every element of an array follows: elements that are judged one by
+// one cannot be held against a rule for the whole array.
+func (b *builder) items(op *spec.Operation, m spec.Media) string {
+	pointer := m.Schema
+	for range 16 {
+		n := b.d.Node(pointer)
+		if ref := n.Get("$ref").Str(); strings.HasPrefix(ref, "#/") {
+			pointer = ref[1:]
+			continue
+		}
+		if n.Get("type").Str() != "array" || n.Get("items") == nil {
+			break
+		}
+		for _, member := range n.Members {
+			switch member.Name {
+			case "type", "items", "title", "description", "example", "examples", "default":
+			default:
+				b.fault(op.Ext.At, "remove "+member.Name+", or delivery: items", "%s %s judges each element by itself and cannot hold the array against %s", op.Method, op.Path, member.Name)
+				return ""
+			}
+		}
+		return pointer + "/items"
+	}
+	b.fault(op.Ext.At, "type: array with items, nothing beside", "%s %s delivers items, but its schema is not a plain array", op.Method, op.Path)
+	return ""
 }
 
 func isJSON(t string) bool {

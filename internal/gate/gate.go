@@ -57,12 +57,13 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 
 // serve is the life of one request.
 func (g *Gate) serve(w http.ResponseWriter, r *http.Request, b *bound, x *exchange.Exchange, o exchange.Origin) {
-	x.ID, x.Now = g.runtime.newID(), g.runtime.Clock()
+	x.Now = g.runtime.Clock()
+	x.ID = g.runtime.newID(x.Now)
 	x.Plan, x.Chain, x.Op = b.plan, b.unmatched, b.plan.Unmatched
 	x.Request = private(r)
 	x.Open(w, g.runtime.Budget)
 	x.Out.SetWriteTimeout(b.plan.Server.Idle)
-	g.runtime.Metrics.began()
+	g.runtime.Metrics.Began()
 	x.Run(prologue, origins{b, o})
 }
 

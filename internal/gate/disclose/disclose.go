@@ -117,7 +117,21 @@ func (r *rule) head(x *exchange.Exchange) exchange.Verdict {
 		"Content-Range", "Content-Encoding", "Content-Length"} {
 		delete(h, name)
 	}
+	if x.Media.Delivery == plan.Items {
+		x.Out.Deliver(plan.Items, schema.NewSplitter(stream(x.Media.Type), exchange.MaxHeld))
+	}
 	return exchange.Pass
+}
+
+// stream is how the items of a media type follow each other.
+func stream(mediaType string) schema.Stream {
+	switch mediaType {
+	case "text/event-stream":
+		return schema.SSE
+	case "application/x-ndjson", "application/jsonl":
+		return schema.NDJSON
+	}
+	return schema.JSONArray
 }
 
 // viewer is the caller as a projection sees it.

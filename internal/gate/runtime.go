@@ -1,0 +1,183 @@
+package gate
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/gate/audit"
+	"github.com/portreeve/portreeve/internal/gate/authn"
+	"github.com/portreeve/portreeve/internal/gate/exchange"
+	"github.com/portreeve/portreeve/internal/gate/upstream"
+	"github.com/portreeve/portreeve/internal/jose"
+	"github.com/portreeve/portreeve/internal/keys"
+	"github.com/portreeve/portreeve/internal/meter"
+	"github.com/portreeve/portreeve/internal/plan"
+)
+
+// Lent is what a Runtime works with. Ledger, Metrics and Clock are compulsory.
+type Lent struct {
+	Ledger    audit.Ledger
+	Metrics   *audit.Metrics
+	Clock     func() time.Time
+	Log       *slog.Logger    // nil: nothing is said
+	Directory *keys.Directory // nil: there are no API keys, users or revocations, and nothing that needs them can be bound
+	Signer    *jose.Signer    // nil: there are no tokens of our own and no assertions
+	Held      int64           // bytes that all exchanges together may hold: 256 MiB
+}
+
+// Runtime is what outlives plans: counts, caches, the ledger, the memory budget. A reload loses none of it.
+type Runtime struct {
+	Lent
+	Meter  *meter.Meter
+	Budget *exchange.Budget
+	Health func() string // the word that /.portreeve/health says; nil: always "ok"
+
+	summaries *audit.Summaries
+	stop      context.CancelFunc
+	stopped   chan struct{}
+
+	mu         sync.Mutex
+	remotes    map[string]*jose.Verifier // issuers whose keys are fetched, by the plan's rule for them
+	transports map[string]http.RoundTripper
+}
+
+// meterKeys bounds how many counts are kept at once.
+const meterKeys = 1 << 20
+
+// NewRuntime returns a runtime. Close it after the gates that use it.
+func NewRuntime(l Lent) (*Runtime, error) {
+	if l.Ledger == nil || l.Metrics == nil || l.Clock == nil {
+		return nil, fmt.Errorf("a gate needs a ledger, metrics and a clock")
+	}
+	if l.Log == nil {
+		l.Log = slog.New(slog.DiscardHandler)
+	}
+	if l.Held <= 0 {
+		l.Held = 256 << 20
+	}
+	r := &Runtime{Lent: l, Meter: meter.New(meterKeys), Budget: exchange.NewBudget(l.Held), stopped: make(chan struct{}),
+		remotes: map[string]*jose.Verifier{}, transports: map[string]http.RoundTripper{}}
+	r.summaries = audit.NewSummaries(l.Ledger)
+	var ctx context.Context
+	ctx, r.stop = context.WithCancel(context.Background())
+	go func() {
+		defer close(r.stopped)
+		r.summaries.Run(ctx)
+	}()
+	return r, nil
+}
+
+// Close writes what is still counted into the ledger. It does not close what was lent.
+func (r *Runtime) Close() {
+	r.stop()
+	<-r.stopped
+}
+
+// newID returns a UUID of version 7 (RFC 9562 §5.7): its order is time's.
+func (r *Runtime) newID(now time.Time) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
+	rand.Read(b[6:])
+	b[6] = b[6]&0x0f | 0x70
+	b[8] = b[8]&0x3f | 0x80
+	var out [36]byte
+	hex.Encode(out[0:], b[0:4])
+	hex.Encode(out[9:], b[4:6])
+	hex.Encode(out[14:], b[6:8])
+	hex.Encode(out[19:], b[8:10])
+	hex.Encode(out[24:], b[10:16])
+	out[8], out[13], out[18], out[23] = '-', '-', '-', '-'
+	return string(out[:])
+}
+
+// keys returns what proves API keys, nil without a directory.
+func (r *Runtime) keys() authn.Keys {
+	if r.Directory == nil {
+		return nil
+	}
+	return authn.APIKeys{Directory: r.Directory}
+}
+
+// assertions returns what signs Portreeve-Assertion; a nil interface, not a nil pointer in one, where there is no key.
+func (r *Runtime) assertions() upstream.Signer {
+	if r.Signer == nil {
+		return nil
+	}
+	return r.Signer
+}
+
+// tokens returns what proves the tokens of a plan's issuers. The keys that were fetched for an issuer stay while its
+// rule stays.
+func (r *Runtime) tokens(p *plan.Plan) (authn.Tokens, error) {
+	t := authn.NewIssuers(r.directory())
+	if e := p.Identity.Embedded; e != nil {
+		if r.Signer == nil || r.Directory == nil {
+			return nil, fmt.Errorf("identity.embedded needs a store with users and a signing key")
+		}
+		if err := t.Embedded(*e, r.Signer); err != nil {
+			return nil, err
+		}
+	}
+	for _, is := range p.Identity.Issuers {
+		v, err := r.verifier(is)
+		if err != nil {
+			return nil, fmt.Errorf("%s: issuer %s: %w", is.Source, is.ID, err)
+		}
+		t.Foreign(is, v)
+	}
+	return t, nil
+}
+
+func (r *Runtime) directory() authn.Directory {
+	if r.Directory == nil {
+		return nil
+	}
+	return r.Directory
+}
+
+func (r *Runtime) verifier(is plan.Issuer) (*jose.Verifier, error) {
+	if is.JWKS == "" {
+		return authn.NewVerifier(is, r.Clock) // its key is read anew: the file may have changed
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	is.Source = ""
+	k, err := json.Marshal(is)
+	if err != nil {
+		return nil, err
+	}
+	if v := r.remotes[string(k)]; v != nil {
+		return v, nil
+	}
+	v, err := authn.NewVerifier(is, r.Clock)
+	if err == nil {
+		r.remotes[string(k)] = v
+	}
+	return v, err
+}
+
+// transport returns the connections to an upstream; those that are open stay over a reload.
+func (r *Runtime) transport(p *plan.Plan) (http.RoundTripper, error) {
+	if p.Upstream.URL == "" {
+		return nil, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := p.Upstream.URL + "\x00" + p.Upstream.CA + "\x00" + p.Upstream.Timeout.String()
+	if t := r.transports[k]; t != nil && p.Upstream.CA == "" {
+		return t, nil
+	}
+	t, err := upstream.NewTransport(&upstream.TLS{CA: p.Upstream.CA}, p.Upstream.Timeout)
+	if err == nil {
+		r.transports[k] = t
+	}
+	return t, err
+}

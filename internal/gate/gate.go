@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -40,6 +41,12 @@ func (g *Gate) Swap(p *plan.Plan) error {
 
 // Plan returns the plan that is obeyed now.
 func (g *Gate) Plan() *plan.Plan { return g.now.Load().plan }
+
+// Chains returns the chains that run now, one per operation in the plan's order, and that of unmatched requests last.
+func (g *Gate) Chains() []*exchange.Chain {
+	b := g.now.Load()
+	return append(slices.Clone(b.chains), b.unmatched)
+}
 
 // ServeHTTP serves a request as a proxy of the plan's upstream.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -218,7 +218,7 @@ func (e *Event) act(w *writer) {
 	if e.Actor != "" || e.Subject != "" {
 		w.raw(`,"actor":{"user":{"type":`).str(e.Actor).opt(`,"uid":`, e.Subject).raw(`}}`)
 	}
-	w.raw(`,"unmapped":{"verb":`).str(e.Verb).opt(`,"target":`, e.Target).list(`,"roles":`, e.Roles, "", "").opt(`,"plan":`, e.Plan).raw(`}`)
+	w.raw(`,"unmapped":{"verb":`).str(e.Verb).opt(`,"phase":`, string(e.Phase)).opt(`,"target":`, e.Target).list(`,"roles":`, e.Roles, "", "").opt(`,"plan":`, e.Plan).raw(`}`)
 }
 
 // writer appends JSON.

@@ -1,0 +1,157 @@
+package deployment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/portreeve/portreeve/internal/gate"
+	"github.com/portreeve/portreeve/internal/gate/audit"
+	"github.com/portreeve/portreeve/internal/plan"
+)
+
+// Deployment is a gate on its state.
+type Deployment struct {
+	*State
+	Gate    *gate.Gate
+	Metrics *prometheus.Registry
+
+	runtime *gate.Runtime
+	reload  prometheus.Gauge
+	probe   *probe
+}
+
+// Open opens the plan's state and binds its gate. Nothing is half open when it fails.
+func Open(ctx context.Context, p *plan.Plan, o Options) (*Deployment, error) {
+	s, err := OpenState(ctx, p, o)
+	if err != nil {
+		return nil, err
+	}
+	d := &Deployment{State: s, Metrics: prometheus.NewRegistry(), probe: newProbe(p)}
+	d.register()
+	d.runtime, err = gate.NewRuntime(gate.Lent{Ledger: s.Ledger, Metrics: audit.NewMetrics(d.Metrics), Clock: s.Clock, Log: s.Log,
+		Directory: s.Directory, Signer: s.Signer, Held: p.Server.Held})
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.closers = append(s.closers, func() error {
+		d.runtime.Close()
+		return nil
+	})
+	d.runtime.Health = d.word
+	if d.Gate, err = gate.New(p, d.runtime); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if err := s.Announce(ctx, "start", "the gate obeys plan "+p.Hash); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// register adds what is not counted per request.
+func (d *Deployment) register() {
+	d.reload = prometheus.NewGauge(prometheus.GaugeOpts{Name: "portreeve_last_reload_successful", Help: "1 when the last reload was taken over, 0 when the old plan was kept."})
+	d.reload.Set(1)
+	gauge := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+	}
+	counter := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f)
+	}
+	d.Metrics.MustRegister(d.reload, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		counter("portreeve_ledger_events_total", "Events written to the ledger.", func() float64 { return float64(d.Ledger.Stats().Appended) }),
+		counter("portreeve_ledger_lost_total", "Events the ledger had no room for.", func() float64 { return float64(d.Ledger.Stats().Lost) }),
+		gauge("portreeve_ledger_queued", "Events waiting to be written.", func() float64 { return float64(d.Ledger.Stats().Queued) }),
+		gauge("portreeve_ledger_failed", "1 when the last write failed: operations that must be recorded first are refused.", func() float64 {
+			if d.Ledger.Stats().Failed {
+				return 1
+			}
+			return 0
+		}))
+}
+
+// Reload provisions a new plan fully and then obeys it; on an error the old one stays. What only a start can change is
+// an error, never half taken over.
+func (d *Deployment) Reload(ctx context.Context, p *plan.Plan) (err error) {
+	defer func() {
+		if err != nil {
+			d.reload.Set(0)
+			d.Log.Error("reload refused; the old plan is kept", "plan", d.Gate.Plan().Hash, "cause", err.Error())
+			_ = d.Announce(ctx, "reload", "refused; the old plan is kept")
+		}
+	}()
+	old := d.Gate.Plan()
+	for _, fixed := range []struct{ name, old, new string }{
+		{"listen", old.Server.Listen, p.Server.Listen},
+		{"admin.listen", old.Server.Admin, p.Server.Admin},
+		{"data", old.Server.Data, p.Server.Data},
+		{"store.sqlite", old.Server.Store.SQLite, p.Server.Store.SQLite},
+		{"audit.dir", old.Audit.Dir, p.Audit.Dir},
+		{"staleness", old.Staleness.String(), p.Staleness.String()},
+	} {
+		if fixed.old != fixed.new {
+			return fmt.Errorf("%s changed from %s to %s: restart to take that over", fixed.name, fixed.old, fixed.new)
+		}
+	}
+	if err := d.Gate.Swap(p); err != nil {
+		return err
+	}
+	d.State.take(p)
+	d.probe.aim(p)
+	d.reload.Set(1)
+	d.Log.Info("reloaded", "plan", p.Hash, "operations", len(p.Operations))
+	return d.Announce(ctx, "reload", "the gate obeys plan "+p.Hash)
+}
+
+// Close announces the stop and closes the state. Requests must have ended.
+func (d *Deployment) Close() error {
+	_ = d.Announce(context.Background(), "stop", "")
+	return d.State.Close()
+}
+
+// ControlState says how a control stands in the plan that is obeyed now.
+type ControlState struct {
+	ID         string `json:"id"`
+	State      string `json:"state"`      // "enforced", or "observing" where some operation only watches
+	Operations int    `json:"operations"` // that have a step for it
+}
+
+// Controls lists the controls that some step enforces, by id.
+func (d *Deployment) Controls() []ControlState {
+	byID := map[string]*ControlState{}
+	for _, chain := range d.Gate.Chains() {
+		for _, step := range chain.Steps {
+			if step.Absent {
+				continue
+			}
+			for _, id := range step.Controls {
+				c := byID[string(id)]
+				if c == nil {
+					c = &ControlState{ID: string(id), State: "enforced"}
+					byID[string(id)] = c
+				}
+				c.Operations++
+				if step.Observe {
+					c.State = "observing"
+				}
+			}
+		}
+	}
+	out := make([]ControlState, 0, len(byID))
+	for _, c := range byID {
+		out = append(out, *c)
+	}
+	slices.SortFunc(out, func(a, b ControlState) int {
+		if a.ID < b.ID {
+			return -1
+		}
+		return 1
+	})
+	return out
+}

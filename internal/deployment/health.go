@@ -1,0 +1,122 @@
+package deployment
+
+import (
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/plan"
+)
+
+// Health is what /health says: the parts, and the worst of them.
+type Health struct {
+	Status    string         `json:"status"` // "ok", "degraded" (some requests are refused), "unavailable" (all are)
+	Timestamp time.Time      `json:"timestamp"`
+	Version   string         `json:"version"`
+	Database  string         `json:"database"` // "ok", "stale", "none"
+	Cache     string         `json:"cache"`    // "memory"
+	Upstream  string         `json:"upstream"` // "ok", "unreachable", "none"
+	Ledger    string         `json:"ledger"`   // "ok", "failed"
+	Plan      string         `json:"plan"`
+	Unsafe    []string       `json:"unsafe"` // protections that are switched off
+	Controls  []ControlState `json:"controls"`
+}
+
+// Health asks every part. The upstream is asked for a connection at most every two seconds.
+func (d *Deployment) Health(version string) Health {
+	p := d.Gate.Plan()
+	h := Health{Status: "ok", Timestamp: d.Clock().UTC(), Version: version, Database: "none", Cache: "memory", Ledger: "ok",
+		Upstream: d.probe.ask(d.Clock()), Plan: p.Hash, Controls: d.Controls(), Unsafe: []string{}}
+	for _, s := range p.Unsafe {
+		h.Unsafe = append(h.Unsafe, s.Name)
+	}
+	if d.Directory != nil {
+		h.Database = "ok"
+		if d.Directory.Fresh(d.Clock()) != nil {
+			h.Database = "stale"
+		} else if _, failure := d.Directory.State(); failure != nil {
+			h.Database = "failing"
+		}
+	}
+	if d.Ledger.Stats().Failed {
+		h.Ledger = "failed"
+	}
+	switch {
+	case h.Upstream == "unreachable" || h.Database == "stale":
+		h.Status = "unavailable"
+	case h.Ledger != "ok" || h.Database == "failing":
+		h.Status = "degraded"
+	}
+	return h
+}
+
+// Ready reports whether requests can be answered now; what is missing otherwise.
+func (d *Deployment) Ready() (missing []string) {
+	h := d.Health("")
+	if h.Upstream == "unreachable" {
+		missing = append(missing, "upstream unreachable")
+	}
+	if h.Database == "stale" {
+		missing = append(missing, "store unreachable")
+	}
+	if h.Ledger != "ok" {
+		missing = append(missing, "ledger cannot be written")
+	}
+	return missing
+}
+
+// word is what the public health endpoint says; it asks no upstream.
+func (d *Deployment) word() string {
+	if d.Ledger.Stats().Failed || d.Directory != nil && d.Directory.Fresh(d.Clock()) != nil {
+		return "degraded"
+	}
+	return "ok"
+}
+
+// probe asks whether the upstream takes connections.
+type probe struct {
+	mu      sync.Mutex
+	address string // "": there is none
+	at      time.Time
+	last    string
+}
+
+func newProbe(p *plan.Plan) *probe {
+	pr := new(probe)
+	pr.aim(p)
+	return pr
+}
+
+func (p *probe) aim(to *plan.Plan) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.address, p.at = "", time.Time{}
+	u, err := url.Parse(to.Upstream.URL)
+	if err != nil || u.Host == "" {
+		return
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	p.address = net.JoinHostPort(u.Hostname(), port)
+}
+
+func (p *probe) ask(now time.Time) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.address == "" {
+		return "none"
+	}
+	if !p.at.IsZero() && now.Sub(p.at) < 2*time.Second && now.After(p.at) {
+		return p.last
+	}
+	p.at, p.last = now, "unreachable"
+	c, err := net.DialTimeout("tcp", p.address, time.Second)
+	if err == nil {
+		c.Close()
+		p.last = "ok"
+	}
+	return p.last
+}

@@ -137,5 +137,9 @@ func fallible(c *cobra.Command) {
 
 // commands are all there are, in the order help shows them.
 var commands = []func(Streams) *cobra.Command{
+	newServe,
+	newExplain,
+	newReady,
 	newVersion,
+	newCompletion,
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -19,9 +20,10 @@ type Deployment struct {
 	Gate    *gate.Gate
 	Metrics *prometheus.Registry
 
-	runtime *gate.Runtime
-	reload  prometheus.Gauge
-	probe   *probe
+	runtime  *gate.Runtime
+	reload   prometheus.Gauge
+	probe    *probe
+	draining atomic.Bool
 }
 
 // Open opens the plan's state and binds its gate. Nothing is half open when it fails.
@@ -81,9 +83,7 @@ func (d *Deployment) register() {
 func (d *Deployment) Reload(ctx context.Context, p *plan.Plan) (err error) {
 	defer func() {
 		if err != nil {
-			d.reload.Set(0)
-			d.Log.Error("reload refused; the old plan is kept", "plan", d.Gate.Plan().Hash, "cause", err.Error())
-			_ = d.Announce(ctx, "reload", "refused; the old plan is kept")
+			d.Refused(ctx, err)
 		}
 	}()
 	old := d.Gate.Plan()
@@ -108,6 +108,18 @@ func (d *Deployment) Reload(ctx context.Context, p *plan.Plan) (err error) {
 	d.Log.Info("reloaded", "plan", p.Hash, "operations", len(p.Operations))
 	return d.Announce(ctx, "reload", "the gate obeys plan "+p.Hash)
 }
+
+// Refused says everywhere that a reload was refused and the old plan is kept; why is for the log alone.
+func (d *Deployment) Refused(ctx context.Context, why error) {
+	d.reload.Set(0)
+	d.Log.Error("reload refused; the old plan is kept", "plan", d.Gate.Plan().Hash, "cause", why.Error())
+	if err := d.Announce(ctx, "reload", "refused; the old plan is kept"); err != nil {
+		d.Log.Warn("the refused reload is not recorded", "cause", err.Error())
+	}
+}
+
+// Drain makes Ready say no, so that a load balancer sends requests elsewhere while those on their way end.
+func (d *Deployment) Drain() { d.draining.Store(true) }
 
 // Close announces the stop and closes the state. Requests must have ended.
 func (d *Deployment) Close() error {

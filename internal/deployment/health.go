@@ -54,6 +54,9 @@ func (d *Deployment) Health(version string) Health {
 // Ready reports whether requests can be answered now; what is missing otherwise.
 func (d *Deployment) Ready() (missing []string) {
 	h := d.Health("")
+	if d.draining.Load() {
+		missing = append(missing, "draining")
+	}
 	if h.Upstream == "unreachable" {
 		missing = append(missing, "upstream unreachable")
 	}

@@ -48,7 +48,7 @@ type Problem struct {
 	Status   int
 	Reason   Reason
 	Detail   string // one sentence or ""
-	Instance string // the request's id, a bare UUID
+	Instance string // the request's id, a bare UUID; "" where it has none
 	Errors   []Violation
 }
 
@@ -65,9 +65,12 @@ func (p *Problem) Append(dst []byte) []byte {
 		dst = append(dst, `,"detail":`...)
 		dst = appendString(dst, p.Detail)
 	}
-	dst = append(dst, `,"instance":"urn:uuid:`...)
-	dst = append(dst, p.Instance...)
-	dst = append(dst, `","reason":"`...)
+	if p.Instance != "" {
+		dst = append(dst, `,"instance":"urn:uuid:`...)
+		dst = append(dst, p.Instance...)
+		dst = append(dst, '"')
+	}
+	dst = append(dst, `,"reason":"`...)
 	dst = append(dst, r.name...)
 	dst = append(dst, '"')
 	if len(p.Errors) > 0 {

@@ -1,0 +1,42 @@
+package deployment
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/portreeve/portreeve/internal/gate"
+	"github.com/portreeve/portreeve/internal/gate/audit"
+	"github.com/portreeve/portreeve/internal/jose"
+	"github.com/portreeve/portreeve/internal/keys"
+	"github.com/portreeve/portreeve/internal/ledger"
+	"github.com/portreeve/portreeve/internal/plan"
+)
+
+// Preview binds a plan's gate to nothing that lasts: no data directory is touched, the signing key dies with the
+// process, and what would be recorded is refused, so that it must serve nobody. It is for looking at the very chains
+// that would run.
+func Preview(p *plan.Plan, random io.Reader) (*gate.Gate, error) {
+	_, key, err := ed25519.GenerateKey(random)
+	if err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	r, err := gate.NewRuntime(gate.Lent{Ledger: unrecorded{}, Metrics: audit.NewMetrics(prometheus.NewRegistry()), Clock: time.Now,
+		Log: slog.New(slog.DiscardHandler), Directory: new(keys.Directory), Signer: jose.NewSigner(key), Held: p.Server.Held})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return gate.New(p, r)
+}
+
+// unrecorded keeps no event and says so.
+type unrecorded struct{}
+
+func (unrecorded) Append(context.Context, *ledger.Event) error { return ledger.ErrUnavailable }
+func (unrecorded) Enqueue(*ledger.Event) bool                  { return false }

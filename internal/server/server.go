@@ -1,0 +1,157 @@
+// Package server gives a deployment its two listeners: the public one, on which the gate is all there is, and the
+// administrator's, with probes, health and metrics. It opens them before anything else is touched, serves until it is
+// told to stop, and lets requests on their way end.
+//
+// It judges no request; that is the gate's.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/deployment"
+	"github.com/portreeve/portreeve/internal/plan"
+)
+
+// Server is a plan's listeners, taken but not yet served.
+type Server struct {
+	public, admin net.Listener
+	plan          *plan.Plan
+	certificate   atomic.Pointer[tls.Certificate] // nil: plain HTTP
+	log           *slog.Logger
+}
+
+// ListenError says which listener could not be opened.
+type ListenError struct {
+	Key     string // of the configuration: "listen", "admin.listen"
+	Address string
+	Err     error
+}
+
+func (e *ListenError) Error() string {
+	return fmt.Sprintf("%s: cannot listen on %s: %v", e.Key, e.Address, errors.Unwrap(e.Err))
+}
+
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// Listen opens both listeners of a plan, or none. Nobody is answered before Serve.
+func Listen(p *plan.Plan, log *slog.Logger) (_ *Server, err error) {
+	s := &Server{plan: p, log: log}
+	if err := s.Certify(p); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.public, err = net.Listen("tcp", p.Server.Listen); err != nil {
+		return nil, &ListenError{"listen", p.Server.Listen, err}
+	}
+	if s.admin, err = net.Listen("tcp", p.Server.Admin); err != nil {
+		return nil, &ListenError{"admin.listen", p.Server.Admin, err}
+	}
+	return s, nil
+}
+
+// Certify reads the plan's certificate; connections made from now on see it.
+func (s *Server) Certify(p *plan.Plan) error {
+	if !p.Server.TLS() {
+		return nil
+	}
+	c, err := tls.LoadX509KeyPair(p.Server.TLSCert, p.Server.TLSKey)
+	if err != nil {
+		return fmt.Errorf("reading tls.cert %s and tls.key: %w", p.Server.TLSCert, err)
+	}
+	s.certificate.Store(&c)
+	return nil
+}
+
+// Close gives the listeners back that Serve did not take.
+func (s *Server) Close() {
+	for _, l := range []net.Listener{s.public, s.admin} {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
+
+// URL is where the public listener is reached on this machine, Admin where the administrator's is.
+func (s *Server) URL() string {
+	if s.certificate.Load() != nil {
+		return "https://" + s.public.Addr().String()
+	}
+	return "http://" + s.public.Addr().String()
+}
+
+// Admin is the administrator's URL.
+func (s *Server) Admin() string { return "http://" + s.admin.Addr().String() }
+
+// Serve answers requests until ctx is done, then takes no new ones and waits for those on their way, at most the plan's
+// drain time. It returns early only when a listener fails.
+func (s *Server) Serve(ctx context.Context, d *deployment.Deployment, version string) error {
+	public := s.publicServer(d.Gate)
+	admin := s.adminServer(Admin(d, version, s.admin.Addr().String()))
+	failed := make(chan error, 2)
+	go func() {
+		if s.certificate.Load() != nil {
+			failed <- public.ServeTLS(s.public, "", "")
+			return
+		}
+		failed <- public.Serve(s.public)
+	}()
+	go func() { failed <- admin.Serve(s.admin) }()
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	d.Drain()
+	drain, stop := context.WithTimeout(context.WithoutCancel(ctx), s.plan.Server.Drain)
+	defer stop()
+	if e := public.Shutdown(drain); e != nil {
+		s.log.Warn("requests were still on their way when the drain time ended", "drain", s.plan.Server.Drain.String())
+		public.Close()
+	}
+	// The probes say "draining" to the end: the administrator's listener goes last.
+	if e := admin.Shutdown(drain); e != nil {
+		admin.Close()
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// publicServer is net/http's server with every wait and size bounded. Bodies have rolling deadlines of the gate's own.
+func (s *Server) publicServer(h http.Handler) *http.Server {
+	rule := s.plan.Server
+	return &http.Server{
+		Handler:                      h,
+		ReadHeaderTimeout:            rule.Header,
+		IdleTimeout:                  rule.Idle,
+		MaxHeaderBytes:               s.plan.Edge.MaxHeaderBytes,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is the edge's to refuse
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100, PingTimeout: 15 * time.Second, SendPingTimeout: rule.Idle, WriteByteTimeout: rule.Idle},
+		TLSConfig: &tls.Config{
+			MinVersion: tls.VersionTLS12,
+			NextProtos: []string{"h2", "http/1.1"},
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+				return s.certificate.Load(), nil
+			},
+		},
+	}
+}
+
+func (s *Server) adminServer(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -11,9 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/portreeve/portreeve/internal/compile"
-	"github.com/portreeve/portreeve/internal/deployment"
 	"github.com/portreeve/portreeve/internal/plan"
-	"github.com/portreeve/portreeve/internal/store/sqlite"
 )
 
 // defaultConfig is read where no flag names another.
@@ -66,11 +63,6 @@ func (s *source) plan(now time.Time) (*plan.Plan, error) {
 			}
 		}
 	})
-}
-
-// openSQLite is the store of a single machine.
-func openSQLite(ctx context.Context, path string) (deployment.Store, error) {
-	return sqlite.Open(ctx, path, sqlite.Options{Create: true})
 }
 
 // newLog is the program's own log: structured lines on stderr. Events are the ledger's, not the log's.

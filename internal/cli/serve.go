@@ -13,6 +13,7 @@ import (
 	"github.com/portreeve/portreeve/internal/deployment"
 	"github.com/portreeve/portreeve/internal/plan"
 	"github.com/portreeve/portreeve/internal/server"
+	"github.com/portreeve/portreeve/sqlite"
 )
 
 func newServe(s Streams) *cobra.Command {
@@ -61,7 +62,7 @@ func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 		return err
 	}
 	defer listeners.Close()
-	d, err := deployment.Open(ctx, p, deployment.Options{Open: openSQLite, Log: o.log, Who: o.who})
+	d, err := deployment.Open(ctx, p, deployment.Options{Open: sqlite.Open, Log: o.log, Who: o.who})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -33,6 +34,9 @@ Ctrl-C lets requests on their way end; SIGHUP, or portreeve reload, reads the co
 			p, err := src.plan(time.Now())
 			if err != nil {
 				return err
+			}
+			if p.Upstream.URL == "" {
+				return usagef("%s: upstream.url is missing: serve needs an API to stand in front of\nhint: add upstream: {url: \"http://127.0.0.1:9000\"}", p.Configured)
 			}
 			return serve(cmd.Context(), p, serving{
 				log:     newLog(s, logJSON, p.Server.Debug),
@@ -98,11 +102,9 @@ func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 		cancel(err)
 		done <- err
 	}()
-	if err := listeners.Serve(ctx, d, Version); err != nil {
-		return err
-	}
+	err = listeners.Serve(ctx, d, Version)
 	cancel(nil)
-	return <-done
+	return errors.Join(err, <-done)
 }
 
 // onHangup reloads on SIGHUP until stop is called.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/portreeve/portreeve/access"
 	"github.com/portreeve/portreeve/internal/gate/exchange"
@@ -68,6 +69,9 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, b *bound, x *exchan
 	x.ID = g.runtime.newID(x.Now)
 	x.Plan, x.Chain, x.Op = b.plan, b.unmatched, b.plan.Unmatched
 	x.Request = private(r)
+	if d := b.plan.Server.Idle; d > 0 && r.Body != nil && r.Body != http.NoBody {
+		x.Request.Body = &pacedBody{body: r.Body, control: http.NewResponseController(w), wait: d}
+	}
 	x.Open(w, g.runtime.Budget)
 	x.Out.SetWriteTimeout(b.plan.Server.Idle)
 	g.runtime.Metrics.Began()
@@ -82,6 +86,25 @@ func private(r *http.Request) *http.Request {
 	c.Header = r.Header.Clone()
 	return c
 }
+
+// pacedBody gives every read of a request's body its own deadline, as Sink does for writes.
+type pacedBody struct {
+	body    io.ReadCloser
+	control *http.ResponseController
+	wait    time.Duration
+}
+
+func (p *pacedBody) Read(b []byte) (int, error) {
+	_ = p.control.SetReadDeadline(time.Now().Add(p.wait)) // not every server has deadlines: httptest's recorder has none
+	n, err := p.body.Read(b)
+	if err != nil {
+		// net/http reads on by itself to notice a client that leaves; a deadline left over would look like one.
+		_ = p.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+func (p *pacedBody) Close() error { return p.body.Close() }
 
 // origins sends the gate's own endpoints to the gate and everything else to the origin.
 type origins struct {

@@ -74,6 +74,7 @@ func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 		if e := d.Close(); err == nil {
 			err = e
 		}
+		o.log.Info("stopped")
 	}()
 	reload := func(ctx context.Context) error {
 		next, err := o.replace()

@@ -2,7 +2,11 @@ package deployment
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"sync/atomic"
 
@@ -26,8 +30,14 @@ type Deployment struct {
 	draining atomic.Bool
 }
 
-// Open opens the plan's state and binds its gate. Nothing is half open when it fails.
+// Open opens the plan's state and binds its gate. Nothing is half open when it fails, and a first start that fails for
+// the plan's sake leaves no data directory behind.
 func Open(ctx context.Context, p *plan.Plan, o Options) (*Deployment, error) {
+	if _, err := os.Stat(p.Server.Data); errors.Is(err, fs.ErrNotExist) {
+		if err := rehearse(p, o); err != nil {
+			return nil, err
+		}
+	}
 	s, err := OpenState(ctx, p, o)
 	if err != nil {
 		return nil, err
@@ -54,6 +64,15 @@ func Open(ctx context.Context, p *plan.Plan, o Options) (*Deployment, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// rehearse binds the plan to nothing that lasts.
+func rehearse(p *plan.Plan, o Options) error {
+	if o.Open == nil && p.Identity.Embedded != nil {
+		return nil // Open says better what is missing
+	}
+	_, err := Preview(p, rand.Reader)
+	return err
 }
 
 // register adds what is not counted per request.

@@ -4,7 +4,6 @@ package secret
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -30,42 +29,64 @@ func (r Ref) String() string {
 	return "none"
 }
 
+// Error says why a secret cannot be used. It is the owner's to mend, and never holds the secret.
+type Error struct {
+	Ref     Ref
+	Problem string
+	Err     error // of the file system, or nil
+}
+
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Problem + ": " + e.Err.Error()
+	}
+	return e.Problem
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// BadInput marks the fault as the user's to mend.
+func (e *Error) BadInput() bool { return true }
+
 // maxFile bounds a secret file: certificates bundles are the largest lawful content.
 const maxFile = 1 << 20
 
 // Fetch returns the secret's bytes, one trailing line break removed. It fails on a missing, empty or well-known
 // secret: an unset variable must stop the start, never weaken it (CVE-2026-54762's class).
 func (r Ref) Fetch() ([]byte, error) {
+	bad := func(err error, format string, args ...any) ([]byte, error) {
+		return nil, &Error{r, fmt.Sprintf(format, args...), err}
+	}
 	var b []byte
 	switch {
 	case r.Env != "" && r.File != "":
-		return nil, errors.New("a secret has one source: env or file, not both")
+		return bad(nil, "a secret has one source: env or file, not both")
 	case r.Env != "":
 		v, ok := os.LookupEnv(r.Env)
 		if !ok {
-			return nil, fmt.Errorf("environment variable %s is not set", r.Env)
+			return bad(nil, "environment variable %s is not set", r.Env)
 		}
 		b = []byte(v)
 	case r.File != "":
 		info, err := os.Stat(r.File)
 		if err != nil {
-			return nil, fmt.Errorf("reading secret file: %w", err)
+			return bad(err, "reading secret file")
 		}
 		if info.Size() > maxFile {
-			return nil, fmt.Errorf("secret file %s is larger than %d bytes", r.File, maxFile)
+			return bad(nil, "secret file %s is larger than %d bytes", r.File, maxFile)
 		}
 		if b, err = os.ReadFile(r.File); err != nil {
-			return nil, fmt.Errorf("reading secret file: %w", err)
+			return bad(err, "reading secret file")
 		}
 	default:
-		return nil, errors.New("no source given for the secret: use {env: NAME} or {file: PATH}")
+		return bad(nil, "no source given for the secret: use {env: NAME} or {file: PATH}")
 	}
 	b = bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
 	if len(b) == 0 {
-		return nil, fmt.Errorf("the secret from %s is empty", r)
+		return bad(nil, "the secret from %s is empty", r)
 	}
 	if WellKnown(string(b)) {
-		return nil, fmt.Errorf("the secret from %s is a well-known word: generate one, e.g. openssl rand -base64 32", r)
+		return bad(nil, "the secret from %s is a well-known word\nhint: generate one, e.g. openssl rand -base64 32", r)
 	}
 	return b, nil
 }

@@ -65,7 +65,7 @@ func New(p *plan.Plan, c Config) (*Stage, error) {
 		if !h.Secret.IsZero() {
 			b, err := h.Secret.Fetch()
 			if err != nil {
-				return nil, fmt.Errorf("upstream header %s: %w", h.Name, err)
+				return nil, fmt.Errorf("%s: upstream header %s: %w", p.Upstream.Source, h.Name, err)
 			}
 			value = string(b)
 		}

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/portreeve/portreeve/internal/gate/authn"
 	"github.com/portreeve/portreeve/internal/keys"
 	"github.com/portreeve/portreeve/internal/ledger"
+	"github.com/portreeve/portreeve/internal/store"
 )
 
 // Record does an act of management so that it cannot happen unrecorded: an intent is durable first, then do runs, then
@@ -20,24 +22,64 @@ func (s *State) Record(ctx context.Context, actor, verb, target string, do func(
 		return fmt.Errorf("recording %s: %w", verb, err)
 	}
 	act, err := do()
-	e.Phase, e.Time, e.Message = ledger.Outcome, s.Clock(), "done"
+	e.Phase, e.Time, e.Allowed = ledger.Outcome, s.Clock(), err == nil
+	var bad interface{ BadInput() bool }
+	switch {
+	case err == nil:
+		e.Message = "done" + details(act)
+	case errors.As(err, &bad) && bad.BadInput(), errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict):
+		e.Message = "refused"
+	default:
+		e.Message = "failed"
+	}
 	if act.Target != "" {
 		e.Target, e.Roles = act.Target, act.Roles
 	}
-	if err != nil {
-		e.Message = "refused"
-	}
 	// The context may have ended meanwhile; what was done is recorded all the same.
 	if lerr := s.Ledger.Append(context.WithoutCancel(ctx), e); lerr != nil {
-		return errors.Join(err, fmt.Errorf("%s was done, but its outcome is not recorded: %w", verb, lerr))
+		if err != nil {
+			return errors.Join(err, fmt.Errorf("recording the outcome of %s: %w", verb, lerr))
+		}
+		return fmt.Errorf("%s of %q was done, but its outcome is not recorded: %w", verb, e.Target, lerr)
 	}
 	return err
+}
+
+// details is what an event tells of an act beside its target and roles.
+func details(a keys.Act) string {
+	var b strings.Builder
+	add := func(name, value string) {
+		if value != "" {
+			b.WriteString("; " + name + " " + value)
+		}
+	}
+	date := func(name string, t time.Time) {
+		if !t.IsZero() {
+			add(name, t.UTC().Format(time.RFC3339))
+		}
+	}
+	date("expires", a.Expires)
+	date("previous ends", a.Ends)
+	add("previous", a.From)
+	add("subject", a.Subject)
+	add("scopes", strings.Join(a.Scopes, " ")) // last: an event has room for so much, and scopes may be many
+	return b.String()
 }
 
 // Announce records a start, a stop or a reload.
 func (s *State) Announce(ctx context.Context, verb, message string) error {
 	return s.Ledger.Append(ctx, &ledger.Event{Kind: ledger.Lifecycle, Time: s.Clock(), Verb: verb, Message: message, Plan: s.Plan().Hash})
 }
+
+// TokenIssued is an issued token, as an act.
+const TokenIssued keys.ActKind = "token.issue"
+
+// MaxTokenLifetime bounds the tokens of the embedded issuer, whatever the configuration says.
+const MaxTokenLifetime = time.Hour
+
+// ErrJustRevoked: the user's tokens were revoked within this second, and a token counts whole ones. The next is a new
+// start.
+var ErrJustRevoked = errors.New("the user's tokens were revoked within this second")
 
 // NewToken asks for a token of a user.
 type NewToken struct {
@@ -80,14 +122,29 @@ func (s *State) IssueToken(n NewToken) (Token, error) {
 	if n.Lifetime == 0 {
 		n.Lifetime = e.Lifetime
 	}
-	if n.Lifetime < time.Second || n.Lifetime > e.Lifetime {
-		return Token{}, &keys.InvalidError{Field: "lifetime", Problem: fmt.Sprintf("must be between 1s and %v", e.Lifetime)}
+	if most := min(e.Lifetime, MaxTokenLifetime); n.Lifetime < time.Second || n.Lifetime > most {
+		return Token{}, &keys.InvalidError{Field: "lifetime", Problem: fmt.Sprintf("must be between 1s and %v", most)}
 	}
-	u, err := s.user(n.User)
-	if err != nil {
+	if err := errors.Join(keys.CheckScopes("scope", n.Scopes), keys.CheckScopes("amr", n.AMR)); err != nil {
 		return Token{}, err
 	}
+	u, err := s.Manager.User(context.Background(), n.User)
+	if err != nil {
+		return Token{}, fmt.Errorf("issuing token: %w", err)
+	}
+	if u.Disabled {
+		return Token{}, &keys.InvalidError{Field: "user", Problem: n.User + " is disabled"}
+	}
 	now := s.Clock()
+	if err := s.Directory.Fresh(now); err != nil { // it calls everything revoked then
+		return Token{}, fmt.Errorf("issuing token: %w", err)
+	}
+	switch issued := time.Unix(now.Unix(), 0); {
+	case s.Directory.RevokedKey(authn.EmbeddedIssuer, s.Signer.KeyID(), issued):
+		return Token{}, &keys.InvalidError{Field: "signing key", Problem: fmt.Sprintf("%q is revoked: put another into %s and restart", s.Signer.KeyID(), keys.SigningKeyFile)}
+	case s.Directory.Revoked(authn.EmbeddedIssuer, u.Subject, "", issued):
+		return Token{}, ErrJustRevoked
+	}
 	c := claims{Issuer: e.Issuer, Subject: u.Subject, Audience: e.Audience, IssuedAt: now.Unix(), Expires: now.Add(n.Lifetime).Unix(), ID: rand.Text(), Client: "portreeve", AMR: n.AMR}
 	if len(n.AMR) > 0 {
 		c.AuthTime = now.Unix()
@@ -101,21 +158,4 @@ func (s *State) IssueToken(n NewToken) (Token, error) {
 		return Token{}, fmt.Errorf("signing token: %w", err)
 	}
 	return Token{text, c.ID, c.Subject, time.Unix(c.Expires, 0)}, nil
-}
-
-func (s *State) user(name string) (*keys.User, error) {
-	users, err := s.Manager.Users(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	for _, u := range users {
-		if u.Name != name {
-			continue
-		}
-		if u.Disabled {
-			return nil, &keys.InvalidError{Field: "user", Problem: name + " is disabled"}
-		}
-		return u, nil
-	}
-	return nil, &keys.InvalidError{Field: "user", Problem: name + " does not exist"}
 }

@@ -33,7 +33,7 @@ func checkKey(k *APIKey, now time.Time) error {
 	case k.Expires.After(latest):
 		return invalid("expiry", "%s is more than %d months away", k.Expires.Format(time.RFC3339), maxLifetimeMonths)
 	}
-	if err := checkScopes(k.Scopes); err != nil {
+	if err := CheckScopes("scope", k.Scopes); err != nil {
 		return err
 	}
 	if err := checkRoles(k.Roles); err != nil {
@@ -42,14 +42,30 @@ func checkKey(k *APIKey, now time.Time) error {
 	return checkAddresses(k.AllowIPs)
 }
 
-func checkUser(u *User) error {
-	if u.Name == "" || len(u.Name) > maxName || !letter(u.Name[0]) {
-		return invalid("name", "%q must begin with a lower-case letter or digit and have at most %d characters", u.Name, maxName)
+// CheckID tells what can be the id of a key from what cannot. Its error shows nothing of the text: it may be a whole key.
+func CheckID(id string) error {
+	if len(id) != idLen || !digits(id) {
+		return invalid("key id", "must be %d letters and digits: what stands behind ptr_live_ or ptr_test_", idLen)
 	}
-	for i := range len(u.Name) {
-		if c := u.Name[i]; !letter(c) && !strings.ContainsRune("._@+-", rune(c)) {
-			return invalid("name", "%q must hold only lower-case letters, digits and ._@+-", u.Name)
+	return nil
+}
+
+// CheckName tells what can be a user's name from what cannot.
+func CheckName(name string) error {
+	if name == "" || len(name) > maxName || !letter(name[0]) {
+		return invalid("name", "must begin with a lower-case letter or digit and have at most %d characters", maxName)
+	}
+	for i := range len(name) {
+		if c := name[i]; !letter(c) && !strings.ContainsRune("._@+-", rune(c)) {
+			return invalid("name", "%q must hold only lower-case letters, digits and ._@+-", name)
 		}
+	}
+	return nil
+}
+
+func checkUser(u *User) error {
+	if err := CheckName(u.Name); err != nil {
+		return err
 	}
 	if err := checkText("subject", u.Subject, maxText); err != nil {
 		return err
@@ -63,15 +79,15 @@ func checkRoles(roles []string) error {
 	return checkList("role", roles, func(s string) error { return checkText("role", s, maxText) })
 }
 
-// checkScopes holds each scope to RFC 6749 §3.3: printable ASCII without space, quote and backslash.
-func checkScopes(scopes []string) error {
-	return checkList("scope", scopes, func(s string) error {
+// CheckScopes holds each scope to RFC 6749 §3.3: printable ASCII without space, quote and backslash. field names the list.
+func CheckScopes(field string, scopes []string) error {
+	return checkList(field, scopes, func(s string) error {
 		if s == "" || len(s) > maxText {
-			return invalid("scope", "must have 1 to %d characters", maxText)
+			return invalid(field, "must have 1 to %d characters", maxText)
 		}
 		for i := range len(s) {
 			if c := s[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
-				return invalid("scope", "%q holds a character that no scope may (RFC 6749 §3.3)", s)
+				return invalid(field, "%q holds a character that none may (RFC 6749 §3.3)", s)
 			}
 		}
 		return nil

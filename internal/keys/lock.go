@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,8 +30,11 @@ const lockFile = "lock"
 // however it ends. It fails with a *LockedError when another one is. who says what this process is doing, for that error
 // there; it must hold no secret, nor come from arguments that may.
 func Lock(dir, who string, now time.Time) (release func() error, err error) {
+	if err := CheckDirectory(dir); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(dir, lockFile)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking data directory: %w", err)
 	}
@@ -38,6 +43,15 @@ func Lock(dir, who string, now time.Time) (release func() error, err error) {
 			f.Close()
 		}
 	}()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("locking data directory: %w", err)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("locking data directory: %s is not a regular file", path)
+	case info.Mode().Perm()&^0o600 != 0: // whoever can open it can lock it, and so keep the gate from starting
+		return nil, fmt.Errorf("locking data directory: %s has mode %04o, wider than 0600: use chmod 600 %s", path, info.Mode().Perm(), path)
+	}
 	switch err := flock(f); {
 	case errors.Is(err, unix.EWOULDBLOCK):
 		return nil, &LockedError{dir, holder(f)}
@@ -52,7 +66,28 @@ func Lock(dir, who string, now time.Time) (release func() error, err error) {
 	if _, err := f.WriteAt([]byte(note), 0); err != nil {
 		return nil, fmt.Errorf("writing %s: %w", path, err)
 	}
-	return f.Close, nil
+	held.Store(f, info)
+	return func() error {
+		held.Delete(f)
+		return f.Close()
+	}, nil
+}
+
+// held are the lock files that this process has: a flock belongs to a process as this does.
+var held sync.Map // *os.File to fs.FileInfo
+
+// Owns reports whether this process owns the data directory now.
+func Owns(dir string) bool {
+	info, err := os.Lstat(filepath.Join(dir, lockFile))
+	if err != nil {
+		return false
+	}
+	owns := false
+	held.Range(func(_, h any) bool {
+		owns = os.SameFile(info, h.(fs.FileInfo))
+		return !owns
+	})
+	return owns
 }
 
 func flock(f *os.File) error {

@@ -259,6 +259,15 @@ func (m *Manager) keyAct(ctx context.Context, kind ActKind, gerund, id string, c
 	return Act{Kind: kind, At: now, Target: id, Subject: k.Owner}, nil
 }
 
+// Key returns one key; store.ErrNotFound.
+func (m *Manager) Key(ctx context.Context, id string) (*APIKey, error) {
+	k, err := m.store.Key(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("looking up key %s: %w", id, err)
+	}
+	return k, nil
+}
+
 // Keys lists keys by time of creation.
 func (m *Manager) Keys(ctx context.Context, f KeyFilter) ([]*APIKey, error) {
 	ks, err := m.store.Keys(ctx, f)

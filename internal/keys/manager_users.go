@@ -46,6 +46,15 @@ func userAct(kind ActKind, u *User) Act {
 	return Act{Kind: kind, At: u.Changed, Target: u.Name, Subject: u.Subject, Roles: u.Roles}
 }
 
+// User returns the user of that name; store.ErrNotFound.
+func (m *Manager) User(ctx context.Context, name string) (*User, error) {
+	u, err := m.store.User(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("looking up user %q: %w", name, err)
+	}
+	return u, nil
+}
+
 // Users lists all users by name.
 func (m *Manager) Users(ctx context.Context) ([]*User, error) {
 	us, err := m.store.Users(ctx)

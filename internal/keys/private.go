@@ -17,9 +17,18 @@ func privateDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making data directory: %w", err)
 	}
+	return CheckDirectory(dir)
+}
+
+// CheckDirectory fails unless the data directory exists and only its owner can put files into it: who else could, could
+// replace a key, the store or the admin socket.
+func CheckDirectory(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fmt.Errorf("checking data directory: %w", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("data directory %s is not a directory", dir)
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("data directory %s has mode %04o: others may write to it; use chmod 700 %s", dir, info.Mode().Perm(), dir)

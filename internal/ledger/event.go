@@ -151,10 +151,12 @@ func (e *Event) severity() int {
 
 func (e *Event) statusID() int {
 	switch {
-	case e.Kind != Request:
+	case e.Kind != Request && e.Kind != Act:
 		return 1
 	case e.Phase == Intent:
 		return 0 // Unknown
+	case e.Kind == Act && e.Allowed:
+		return 1
 	case e.Allowed && e.Status < 400:
 		return 1 // Success
 	}

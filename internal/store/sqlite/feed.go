@@ -13,7 +13,7 @@ import (
 // Position implements keys.Feed. A file that was removed or replaced under us fails: our connections would go on reading
 // the old one, which sees no revocation any more.
 func (s *Store) Position(ctx context.Context) (keys.Position, error) {
-	info, err := os.Stat(s.path)
+	info, err := os.Lstat(s.path)
 	if err != nil {
 		return keys.Position{}, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}

@@ -80,15 +80,17 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 
 // private makes sure that the file is there and is its owner's alone. SQLite gives its -wal and -shm files the same mode.
 //
+// A symbolic link is not followed: the owner's own file is meant.
+//
 // The file itself is never opened here: closing it would drop the POSIX locks that another Store of this process holds on
 // it (https://www.sqlite.org/howtocorrupt.html §2.2).
 func private(path string, create bool) (fs.FileInfo, error) {
-	info, err := os.Stat(path)
+	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) && create {
 		if err := makeEmpty(path); err != nil {
 			return nil, fmt.Errorf("making the file: %w", err)
 		}
-		info, err = os.Stat(path)
+		info, err = os.Lstat(path)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

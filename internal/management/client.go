@@ -1,0 +1,203 @@
+package management
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/deployment"
+)
+
+// Client speaks the management API.
+type Client struct{ http *http.Client }
+
+// Dial returns a client of the gate that serves a data directory. It fails with ErrNotRunning when none does.
+func Dial(ctx context.Context, dir string) (*Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	first, err := connect(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	first.Close()
+	return &Client{&http.Client{
+		Timeout: actTimeout + 15*time.Second,
+		Transport: &http.Transport{
+			DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return connect(ctx, dir) },
+			DisableKeepAlives: true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// InProcess returns a client of a state that this process owns. Its actor is the process's own user.
+func InProcess(s *deployment.State) *Client {
+	return &Client{&http.Client{Transport: direct{New(s, nil)}}}
+}
+
+// direct calls a handler where a connection would be.
+type direct struct{ http.Handler }
+
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil { // as it is on the other side of a connection
+		r.Body = http.NoBody
+	}
+	w := &held{header: http.Header{}, status: http.StatusOK}
+	d.ServeHTTP(w, r.WithContext(WithActor(r.Context(), uid(os.Getuid()))))
+	return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Body: io.NopCloser(&w.body), Request: r}, nil
+}
+
+// held is an answer in memory.
+type held struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (h *held) Header() http.Header         { return h.header }
+func (h *held) WriteHeader(status int)      { h.status = status }
+func (h *held) Write(b []byte) (int, error) { return h.body.Write(b) }
+
+// Error is an answer that is not what was asked for.
+type Error struct {
+	Status int
+	Detail string
+}
+
+func (e *Error) Error() string { return e.Detail }
+
+// BadInput marks the error as the user's to mend.
+func (e *Error) BadInput() bool { return e.Status == http.StatusUnprocessableEntity }
+
+// maxAnswer bounds what is read: a page of keys at their largest.
+const maxAnswer = 64 << 20
+
+func call[T any](ctx context.Context, c *Client, method, path string, body any) (out T, err error) {
+	var in io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return out, fmt.Errorf("encoding request: %w", err)
+		}
+		in = bytes.NewReader(b)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://portreeve"+path, in)
+	if err != nil {
+		return out, fmt.Errorf("making request: %w", err)
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // the URL says nothing to anybody
+		}
+		return out, fmt.Errorf("asking the gate: %w", err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return out, fmt.Errorf("reading the gate's answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		var p struct {
+			Detail string `json:"detail"`
+		}
+		if json.Unmarshal(b, &p) != nil || p.Detail == "" {
+			p.Detail = fmt.Sprintf("the gate answered %s", resp.Status)
+		}
+		return out, &Error{resp.StatusCode, p.Detail}
+	}
+	if json.Unmarshal(b, &out) != nil {
+		return out, errors.New("the gate's answer cannot be read: is it of another version?")
+	}
+	return out, nil
+}
+
+// CreateKey makes a key.
+func (c *Client) CreateKey(ctx context.Context, n NewKey) (Key, error) {
+	return call[Key](ctx, c, "POST", "/v1/keys", n)
+}
+
+// Keys lists all keys of an owner, of everybody when it is empty.
+func (c *Client) Keys(ctx context.Context, owner string) (KeyList, error) {
+	all := KeyList{Keys: []Key{}}
+	q := url.Values{"owner": {owner}, "limit": {strconv.Itoa(page)}}
+	for {
+		l, err := call[KeyList](ctx, c, "GET", "/v1/keys?"+q.Encode(), nil)
+		if err != nil {
+			return KeyList{}, err
+		}
+		all.Schema, all.Keys = l.Schema, append(all.Keys, l.Keys...)
+		if !l.More || len(l.Keys) == 0 {
+			return all, nil
+		}
+		q.Set("after", l.Keys[len(l.Keys)-1].ID)
+	}
+}
+
+// RotateKey makes a key's successor.
+func (c *Client) RotateKey(ctx context.Context, id string, overlap time.Duration) (Key, error) {
+	return call[Key](ctx, c, "POST", "/v1/keys/"+url.PathEscape(id)+"/rotate", Rotation{int64(overlap / time.Second)})
+}
+
+// RevokeKey ends a key for good.
+func (c *Client) RevokeKey(ctx context.Context, id string) (Key, error) {
+	return call[Key](ctx, c, "POST", "/v1/keys/"+url.PathEscape(id)+"/revoke", nil)
+}
+
+// AddUser makes a user.
+func (c *Client) AddUser(ctx context.Context, n NewUser) (User, error) {
+	return call[User](ctx, c, "POST", "/v1/users", n)
+}
+
+// Users lists all users.
+func (c *Client) Users(ctx context.Context) (UserList, error) {
+	return call[UserList](ctx, c, "GET", "/v1/users", nil)
+}
+
+// DisableUser ends a user's tokens and stops their keys.
+func (c *Client) DisableUser(ctx context.Context, name string) (User, error) {
+	return call[User](ctx, c, "POST", "/v1/users/"+url.PathEscape(name)+"/disable", nil)
+}
+
+// EnableUser undoes DisableUser.
+func (c *Client) EnableUser(ctx context.Context, name string) (User, error) {
+	return call[User](ctx, c, "POST", "/v1/users/"+url.PathEscape(name)+"/enable", nil)
+}
+
+// SetPassword replaces a user's password and ends all their tokens.
+func (c *Client) SetPassword(ctx context.Context, name, password string) (User, error) {
+	return call[User](ctx, c, "POST", "/v1/users/"+url.PathEscape(name)+"/password", NewPassword{password})
+}
+
+// IssueToken signs a token.
+func (c *Client) IssueToken(ctx context.Context, n NewToken) (Token, error) {
+	return call[Token](ctx, c, "POST", "/v1/tokens", n)
+}
+
+// InspectToken tells what a token says and whether it would be believed now.
+func (c *Client) InspectToken(ctx context.Context, token string) (Inspection, error) {
+	return call[Inspection](ctx, c, "POST", "/v1/tokens/inspect", Presented{token})
+}
+
+// RevokeTokens ends tokens before they expire.
+func (c *Client) RevokeTokens(ctx context.Context, r Revocation) (Revocation, error) {
+	return call[Revocation](ctx, c, "POST", "/v1/revocations", r)
+}
+
+// Reload makes the gate read its configuration anew.
+func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
+	return call[Reloaded](ctx, c, "POST", "/v1/reload", nil)
+}

@@ -70,7 +70,7 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, b *bound, x *exchan
 	x.Plan, x.Chain, x.Op = b.plan, b.unmatched, b.plan.Unmatched
 	x.Request = private(r)
 	if d := b.plan.Server.Idle; d > 0 && r.Body != nil && r.Body != http.NoBody {
-		x.Request.Body = &pacedBody{body: r.Body, control: http.NewResponseController(w), wait: d}
+		x.Request.Body = pace(r.Body, http.NewResponseController(w), d)
 	}
 	x.Open(w, g.runtime.Budget)
 	x.Out.SetWriteTimeout(b.plan.Server.Idle)
@@ -94,12 +94,23 @@ type pacedBody struct {
 	wait    time.Duration
 }
 
+// pace starts the first deadline at once: net/http reads what a refused request left unread.
+func pace(body io.ReadCloser, c *http.ResponseController, wait time.Duration) *pacedBody {
+	p := &pacedBody{body, c, wait}
+	p.within(time.Now().Add(wait))
+	return p
+}
+
+func (p *pacedBody) within(end time.Time) {
+	_ = p.control.SetReadDeadline(end) // not every server has deadlines: httptest's recorder has none
+}
+
 func (p *pacedBody) Read(b []byte) (int, error) {
-	_ = p.control.SetReadDeadline(time.Now().Add(p.wait)) // not every server has deadlines: httptest's recorder has none
+	p.within(time.Now().Add(p.wait))
 	n, err := p.body.Read(b)
-	if err != nil {
-		// net/http reads on by itself to notice a client that leaves; a deadline left over would look like one.
-		_ = p.control.SetReadDeadline(time.Time{})
+	if err == io.EOF {
+		// net/http goes on reading to notice a client that leaves; a deadline left over would look like one.
+		p.within(time.Time{})
 	}
 	return n, err
 }

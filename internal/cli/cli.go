@@ -137,8 +137,10 @@ func fallible(c *cobra.Command) {
 
 // commands are all there are, in the order help shows them.
 var commands = []func(Streams) *cobra.Command{
+	newInit,
 	newServe,
 	newExplain,
+	newReload,
 	newReady,
 	newVersion,
 	newCompletion,

@@ -2,8 +2,11 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"fmt"
+
+	"github.com/portreeve/portreeve/internal/keys"
 )
 
 // tables are the API's. password holds whatever the API that runs on them keeps there.
@@ -36,14 +39,27 @@ INSERT INTO payments (id, owner_id, amount, currency, card_number, cvv, descript
 INSERT INTO data (user_id, item) VALUES (1, 'alice: berth 12'), (2, 'bob: mill key'), (3, 'carol: ledger of wages'), (4, 'dave: seal of the town'), (5, 'erin: visitors'' book');
 `
 
-// Seed fills an empty database. keep turns a person's password into what the API keeps of it.
-func Seed(ctx context.Context, db *sql.DB, identities []Identity, keep func(ctx context.Context, password string) (string, error)) error {
+// SeedNaked fills an empty database for Naked. FAULT: passwords and card numbers are kept as they are.
+func SeedNaked(ctx context.Context, db *sql.DB, identities []Identity) error {
+	return seed(ctx, db, identities, func(_ context.Context, password string) (string, error) { return password, nil }, ``)
+}
+
+// SeedFixed fills an empty database for Fixed: passwords as argon2id, of cards the last four digits.
+func SeedFixed(ctx context.Context, db *sql.DB, identities []Identity) error {
+	h, err := keys.NewHasher(rand.Reader)
+	if err != nil {
+		return err
+	}
+	return seed(ctx, db, identities, h.Hash, `UPDATE payments SET card_number = '****' || substr(card_number, -4), cvv = NULL`)
+}
+
+func seed(ctx context.Context, db *sql.DB, identities []Identity, keep func(ctx context.Context, password string) (string, error), then string) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("seeding: %w", err)
 	}
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, tables); err != nil {
+	if _, err := tx.ExecContext(ctx, tables+then); err != nil {
 		return fmt.Errorf("seeding: %w", err)
 	}
 	for _, p := range identities {
@@ -60,6 +76,3 @@ func Seed(ctx context.Context, db *sql.DB, identities []Identity, keep func(ctx 
 	}
 	return nil
 }
-
-// Plain keeps a password as it is: what Naked does.
-func Plain(_ context.Context, password string) (string, error) { return password, nil }

@@ -25,7 +25,7 @@ type naked struct {
 }
 
 // Naked returns the API with every fault the guide warns of. It must listen on loopback only. db must be one that its
-// injections cannot leave (no ATTACH), seeded with Plain passwords.
+// injections cannot leave (no ATTACH), filled by SeedNaked.
 func Naked(db *sql.DB) http.Handler {
 	n := &naked{db: db, sessions: map[string]string{}}
 	m := http.NewServeMux()

@@ -54,7 +54,7 @@ func (s *stages) chain(op *plan.Operation) (*exchange.Chain, error) {
 		if step.Stage != st.name {
 			return nil, fmt.Errorf("binding %s to %s %s: the step calls itself %q", st.name, op.Method, op.Path, step.Stage)
 		}
-		step.Observe = observes(op, st.name)
+		step.Observe, step.Until = observes(op, st.name), s.observe
 		steps = append(steps, step)
 	}
 	return exchange.NewChain(op, steps, origin), nil

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/portreeve/portreeve/internal/gate/audit"
 	"github.com/portreeve/portreeve/internal/gate/authn"
@@ -34,6 +35,8 @@ type stages struct {
 	disclose *disclose.Stage
 	harden   harden.Stage
 	audit    *audit.Stage
+
+	observe time.Time // when unsafe_observe ends
 }
 
 // newStages makes the stages of a plan with what the runtime lends them.
@@ -63,6 +66,11 @@ func newStages(p *plan.Plan, r *Runtime, chains func(*plan.Operation) *exchange.
 		return nil, err
 	}
 	s.authn = authn.New(p, r.keys(), tokens, s.guard.Failed)
+	for _, u := range p.Unsafe {
+		if u.Name == "unsafe_observe" {
+			s.observe = u.Until
+		}
+	}
 	return s, nil
 }
 

@@ -70,7 +70,7 @@ type rule struct {
 // Bind returns the operation's step.
 func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 	if op.Security.Public {
-		return exchange.Absent(Name, "public: nobody needs to prove anything", op.Security.Source), nil
+		return s.public(op)
 	}
 	if len(op.Security.Alternatives) == 0 && op.Path != "" {
 		return exchange.Step{}, fmt.Errorf("%s: no security requirement", op.Security.Source)
@@ -98,6 +98,23 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 	}
 	r.challenges()
 	return exchange.Step{Stage: Name, Rule: describe(&op.Security), Source: op.Security.Source, Controls: controls, Enter: r.enter}, nil
+}
+
+// public binds an operation that asks for nothing: a credential that is shown there all the same must hold, and says who
+// calls. The gate's own endpoints and what no operation answers judge none.
+func (s *Stage) public(op *plan.Operation) (exchange.Step, error) {
+	if op.Own != "" || op.Path == "" || len(s.identity.Schemes) == 0 {
+		return exchange.Absent(Name, "public: nobody needs to prove anything", op.Security.Source), nil
+	}
+	r := &rule{Stage: s, security: &op.Security}
+	for i := range s.identity.Schemes {
+		if sc := &s.identity.Schemes[i]; !sc.Keys || s.keys != nil {
+			r.schemes = append(r.schemes, sc)
+		}
+	}
+	r.challenges()
+	return exchange.Step{Stage: Name, Rule: "public: nobody needs to prove anything; a credential that is shown must hold", Source: op.Security.Source,
+		Controls: controls, Enter: r.enter}, nil
 }
 
 // challenges writes the WWW-Authenticate values once (RFC 6750 §3, RFC 9728 §5.1). API keys have no registered scheme;
@@ -138,41 +155,56 @@ func describe(sec *plan.Security) string {
 }
 
 func (r *rule) enter(x *exchange.Exchange) exchange.Verdict {
-	var failed error
-	var failedAt *plan.Scheme
+	var room [4]failure
+	failures := room[:0]
 	for _, sc := range r.schemes {
 		text, found := present(x, sc)
 		switch found {
 		case absent:
 			continue
+		case foreign:
+			if r.security.Public {
+				continue // it is not for us, and nothing is asked
+			}
+			return r.bad(x, errMalformed)
 		case malformed:
 			return r.bad(x, errMalformed)
 		}
 		p, err := r.prove(x, sc, text)
 		if err != nil {
-			if failed == nil || failedAt.Location != sc.Location {
-				failed, failedAt = err, sc
-			}
+			failures = append(failures, failure{sc, err})
 			continue
 		}
 		p.Scheme = sc.Name
 		x.Proofs = append(x.Proofs, exchange.Proof{Scheme: sc.Name, Principal: p})
 	}
-	if failed != nil && !r.provenAt(x, failedAt) {
-		return r.bad(x, failed)
-	}
-	if len(x.Proofs) == 0 {
-		if r.security.Anonymous {
-			return exchange.Pass
+	for _, f := range failures {
+		if !r.provenAt(x, f.scheme) {
+			return r.bad(x, f.err)
 		}
-		return x.Refuse(exchange.Refusal{Status: http.StatusUnauthorized, Reason: problem.Unauthenticated,
-			Fine: "credential_missing", Challenge: r.missing})
 	}
-	if !r.satisfy(x) {
-		return x.Refuse(exchange.Refusal{Status: http.StatusUnauthorized, Reason: problem.Unauthenticated,
-			Fine: "credential_incomplete", Challenge: r.missing})
+	switch {
+	case r.security.Public:
+		if p := x.Speaker(nil); p != nil {
+			x.Principal = *p
+		}
+		return exchange.Pass
+	case r.satisfy(x), r.security.Anonymous:
+		return exchange.Pass
+	case len(x.Proofs) == 0:
+		return r.ask(x, "credential_missing")
 	}
-	return exchange.Pass
+	return r.ask(x, "credential_incomplete")
+}
+
+// failure is a credential that did not hold for one scheme.
+type failure struct {
+	scheme *plan.Scheme
+	err    error
+}
+
+func (r *rule) ask(x *exchange.Exchange, fine access.Reason) exchange.Verdict {
+	return x.Refuse(exchange.Refusal{Status: http.StatusUnauthorized, Reason: problem.Unauthenticated, Fine: fine, Challenge: r.missing})
 }
 
 // provenAt reports whether another scheme made sense of the credential at the same place: two schemes may read one
@@ -186,40 +218,20 @@ func (r *rule) provenAt(x *exchange.Exchange, sc *plan.Scheme) bool {
 	return false
 }
 
-// satisfy notes every alternative that is proven whole. The principal is the first such alternative's person, or its
-// first credential where it names none.
+// satisfy notes every alternative that is proven whole. The principal is the first one's; authz changes it where that
+// lacks the scopes and another has them.
 func (r *rule) satisfy(x *exchange.Exchange) bool {
 	for i, alt := range r.security.Alternatives {
-		var chosen *access.Principal
-		whole := true
-		for _, want := range alt {
-			p := proof(x, want.Scheme)
-			if p == nil {
-				whole = false
-				break
-			}
-			if chosen == nil || chosen.Kind != access.User && p.Kind == access.User {
-				chosen = p
-			}
-		}
-		if !whole || chosen == nil {
+		p := x.Speaker(alt)
+		if p == nil {
 			continue
 		}
 		if x.Satisfied == 0 {
-			x.Principal = *chosen
+			x.Principal = *p
 		}
 		x.Satisfied |= 1 << i
 	}
 	return x.Satisfied != 0
-}
-
-func proof(x *exchange.Exchange, scheme string) *access.Principal {
-	for i := range x.Proofs {
-		if x.Proofs[i].Scheme == scheme {
-			return &x.Proofs[i].Principal
-		}
-	}
-	return nil
 }
 
 func (r *rule) prove(x *exchange.Exchange, sc *plan.Scheme, text string) (access.Principal, error) {
@@ -243,7 +255,8 @@ func (r *rule) bad(x *exchange.Exchange, err error) exchange.Verdict {
 type presence uint8
 
 const (
-	absent presence = iota
+	absent  presence = iota
+	foreign          // a credential of another kind
 	malformed
 	shown
 )
@@ -257,7 +270,12 @@ func present(x *exchange.Exchange, sc *plan.Scheme) (string, presence) {
 			return "", absent
 		}
 		name, token, ok := strings.Cut(values[0], " ")
-		if len(values) > 1 || !ok || !strings.EqualFold(name, "Bearer") || token == "" || strings.ContainsAny(token, " \t,") {
+		switch {
+		case len(values) > 1:
+			return "", malformed
+		case !strings.EqualFold(name, "Bearer"):
+			return "", foreign
+		case !ok || token == "" || strings.ContainsAny(token, " \t,"):
 			return "", malformed
 		}
 		return token, shown

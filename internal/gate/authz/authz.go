@@ -81,23 +81,28 @@ func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 	return exchange.Pass
 }
 
-// scopes reports whether one proven alternative of the document holds with its scopes.
+// scopes reports whether one proven alternative of the document holds with its scopes. The caller is then who that one
+// speaks for: a credential without the scope must not lend its permissions to one that has it.
 func (s *Stage) scopes(x *exchange.Exchange) bool {
 	sec := &x.Op.Security
 	if sec.Public || sec.Anonymous && !x.Principal.Authenticated() {
 		return true
 	}
 	for i, alt := range sec.Alternatives {
-		if x.Satisfied&(1<<i) != 0 && s.holds(x, alt) {
-			return true
+		if x.Satisfied&(1<<i) == 0 || !s.holds(x, alt) {
+			continue
 		}
+		if x.Satisfied&(1<<i-1) != 0 { // an earlier one was proven, and lacks the scopes
+			x.Principal = *x.Speaker(alt)
+		}
+		return true
 	}
 	return false
 }
 
 func (s *Stage) holds(x *exchange.Exchange, alt plan.Requirement) bool {
 	for _, want := range alt {
-		p := proof(x, want.Scheme)
+		p := x.Proof(want.Scheme)
 		if p == nil {
 			return false
 		}
@@ -116,15 +121,6 @@ func (s *Stage) scope(p *access.Principal, scope string) bool {
 		return p.HasScope(scope)
 	}
 	return s.grants.May(p, scope)
-}
-
-func proof(x *exchange.Exchange, scheme string) *access.Principal {
-	for i := range x.Proofs {
-		if x.Proofs[i].Scheme == scheme {
-			return &x.Proofs[i].Principal
-		}
-	}
-	return nil
 }
 
 // steppedUp: more than one factor (RFC 8176 mfa, or two methods), proven within maxAge seconds.

@@ -135,7 +135,7 @@ func (s *Stage) headersAllowed(path, asked string) bool {
 
 // head removes what the origin says about CORS: the plan alone decides it.
 func (s *Stage) head(x *exchange.Exchange) exchange.Verdict {
-	h := x.Out.Header()
+	h := x.Out.Judged()
 	for name := range h {
 		if strings.HasPrefix(name, "Access-Control-") {
 			delete(h, name)

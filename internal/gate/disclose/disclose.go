@@ -112,7 +112,7 @@ func (r *rule) head(x *exchange.Exchange) exchange.Verdict {
 	if x.Media == nil || r.programs[x.Media] == nil {
 		return exchange.Pass
 	}
-	h := x.Out.Header()
+	h := x.Out.Judged()
 	for _, name := range [...]string{"Etag", "Last-Modified", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest", "Accept-Ranges",
 		"Content-Range", "Content-Encoding", "Content-Length"} {
 		delete(h, name)

@@ -24,7 +24,7 @@ type Exchange struct {
 	Query   []Param         // edge: query pairs, percent-encoded canonically, in order
 	Foreign bool            // cors: the request comes from an origin that is not ours
 
-	Principal access.Principal // authn
+	Principal access.Principal // authn; authz where only another of the proven alternatives has the scopes
 	Proofs    []Proof          // authn: each scheme that was proven
 	Satisfied uint64           // authn: bit i set when alternative i of Op.Security is proven (scopes are authz's)
 
@@ -90,6 +90,7 @@ type Refusal struct {
 	Challenge []string      // WWW-Authenticate
 	Allow     string        // Allow, with 405
 	Hangup    bool          // close the connection afterwards
+	Firm      bool          // not to be let pass by unsafe_observe: what would be passed on is not whole
 	Fine      access.Reason
 	Cause     error
 }
@@ -108,6 +109,41 @@ func (x *Exchange) PathParam(name string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// Proof returns what was proven for a scheme, nil when nothing was.
+func (x *Exchange) Proof(scheme string) *access.Principal {
+	for i := range x.Proofs {
+		if x.Proofs[i].Scheme == scheme {
+			return &x.Proofs[i].Principal
+		}
+	}
+	return nil
+}
+
+// Speaker returns for whom a requirement that is proven whole speaks: the first person among its credentials, or the
+// first of them where they name none; nil when one is missing. The empty requirement means all that was proven.
+func (x *Exchange) Speaker(of plan.Requirement) *access.Principal {
+	var chosen *access.Principal
+	consider := func(p *access.Principal) {
+		if chosen == nil || chosen.Kind != access.User && p.Kind == access.User {
+			chosen = p
+		}
+	}
+	if len(of) == 0 {
+		for i := range x.Proofs {
+			consider(&x.Proofs[i].Principal)
+		}
+		return chosen
+	}
+	for _, want := range of {
+		p := x.Proof(want.Scheme)
+		if p == nil {
+			return nil
+		}
+		consider(p)
+	}
+	return chosen
 }
 
 // Allowed reports whether the exchange was let through, as far as it has come.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/portreeve/portreeve/internal/plan"
 	"github.com/portreeve/portreeve/internal/problem"
@@ -139,7 +140,7 @@ func TestHoldingIsBounded(t *testing.T) {
 func TestObservingLetsPassAndSays(t *testing.T) {
 	var seen []Observation
 	steps := []Step{
-		{Stage: "validate", Observe: true, Enter: func(x *Exchange) Verdict { return x.Refuse(Refusal{Status: 400, Fine: "body"}) }},
+		{Stage: "validate", Observe: true, Until: time.Unix(1, 0), Enter: func(x *Exchange) Verdict { return x.Refuse(Refusal{Status: 400, Fine: "body"}) }},
 		{Stage: "audit", Close: func(x *Exchange) { seen = x.Observed }},
 		deliver(plan.Hold),
 	}
@@ -149,7 +150,102 @@ func TestObservingLetsPassAndSays(t *testing.T) {
 	if len(seen) != 1 || seen[0].Fine != "body" {
 		t.Errorf("observed %v", seen)
 	}
+	steps[0].Until = time.Time{}
+	if status, _, _, _ := serve(t, steps, writes("fine"), NewBudget(1<<20)); status != 400 {
+		t.Errorf("observing went on after its end: got %d", status)
+	}
+	steps[0].Until = time.Unix(1, 0)
+	steps[0].Enter = func(x *Exchange) Verdict { return x.Refuse(Refusal{Status: 413, Firm: true}) }
+	if status, _, _, _ := serve(t, steps, writes("fine"), NewBudget(1<<20)); status != 413 {
+		t.Errorf("half a request was passed on: got %d", status)
+	}
 }
+
+// What an origin says of its answer after it was judged goes nowhere: net/http's rule, and here a matter of safety.
+func TestTheHeadIsJudgedOnce(t *testing.T) {
+	for _, d := range []plan.Delivery{plan.Hold, plan.Relay, plan.Empty} {
+		late := originFunc(func(x *Exchange) Verdict {
+			h := x.Out.Header()
+			h["X-List"] = []string{"judged"}
+			x.Out.WriteHeader(200)
+			h.Set("X-Late", secretBody)
+			x.Out.Header().Set("Access-Control-Allow-Origin", "*")
+			h["X-List"][0] = secretBody
+			x.Out.WriteHeader(500)
+			x.Out.Write([]byte("fine"))
+			return Pass
+		})
+		status, h, _, _ := serve(t, []Step{deliver(d)}, late, NewBudget(1<<20))
+		if status != 200 || h.Get("X-Late") != "" || h.Get("Access-Control-Allow-Origin") != "" || h.Get("X-List") != "judged" {
+			t.Errorf("%s: got %d %v", d, status, h)
+		}
+	}
+}
+
+// A handler that recovers from the panic of a step does not get past that step.
+func TestAPanicIsNoVerdict(t *testing.T) {
+	once := func() func() {
+		first := true
+		return func() {
+			if first {
+				first = false
+				panic("once")
+			}
+		}
+	}
+	stubborn := originFunc(func(x *Exchange) Verdict {
+		for range 3 {
+			func() {
+				defer func() { recover() }()
+				x.Out.Write([]byte(secretBody))
+			}()
+		}
+		return Pass
+	})
+	panics := once()
+	head := Step{Stage: "s", Head: func(*Exchange) Verdict { panics(); return Pass }}
+	if status, _, body, _ := serve(t, []Step{head, deliver(plan.Hold)}, stubborn, NewBudget(1<<20)); status != 500 || strings.Contains(body, secretBody) {
+		t.Errorf("head: got %d %q", status, body)
+	}
+	panics = once()
+	part := Step{Stage: "s", Part: func(_ *Exchange, _, p []byte) ([]byte, Verdict) { panics(); return p, Pass }}
+	items := Step{Stage: "upstream", Head: func(x *Exchange) Verdict { x.Out.Deliver(plan.Items, whole{}); return Pass }}
+	if status, _, body, _ := serve(t, []Step{part, items}, stubborn, NewBudget(1<<20)); status != 500 || strings.Contains(body, secretBody) {
+		t.Errorf("part: got %d %q", status, body)
+	}
+}
+
+// whole takes every write for an item.
+type whole struct{}
+
+func (whole) Split(p []byte, emit func([]byte) error) error { return emit(p) }
+func (whole) End(func([]byte) error) error                  { return nil }
+func (whole) Frame(dst, item []byte, first bool) []byte     { return append(dst, item...) }
+func (whole) Tail(dst []byte, any bool) []byte              { return dst }
+
+func TestStreamsAreWithinTheBudget(t *testing.T) {
+	hoarding := Step{Stage: "upstream", Head: func(x *Exchange) Verdict { x.Out.Deliver(plan.Items, never{}); return Pass }}
+	b := NewBudget(1 << 20)
+	long := originFunc(func(x *Exchange) Verdict {
+		for range 64 {
+			if _, err := x.Out.Write(make([]byte, 64<<10)); err != nil {
+				return Refused
+			}
+		}
+		return Pass
+	})
+	if status, _, _, _ := serve(t, []Step{hoarding}, long, b); status != 503 {
+		t.Errorf("an item larger than the budget: got %d", status)
+	}
+	if b.Left() != 1<<20 {
+		t.Errorf("budget not given back: %d left", b.Left())
+	}
+}
+
+// never finds the end of an item.
+type never struct{ whole }
+
+func (never) Split([]byte, func([]byte) error) error { return nil }
 
 func TestTheSinkHasNoBackDoor(t *testing.T) {
 	var s any = new(Sink)

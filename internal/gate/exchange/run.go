@@ -58,9 +58,10 @@ func (x *Exchange) enter(steps []Step) bool {
 	return true
 }
 
-// watched turns the refusal of a step that only observes into an observation.
+// watched turns the refusal of a step that only observes into an observation. Where nothing whole is left to pass on,
+// and once the observing is over, it stays a refusal.
 func (x *Exchange) watched(s *Step) bool {
-	if !s.Observe {
+	if !s.Observe || x.No.Firm || !x.Now.Before(s.Until) {
 		return false
 	}
 	x.Observed = append(x.Observed, Observation{s.Stage, x.No.Fine})
@@ -109,7 +110,7 @@ func (x *Exchange) dress() (ok bool) {
 // writeProblem sends the one body a refused client gets. h holds nothing of the origin.
 func (x *Exchange) writeProblem(w http.ResponseWriter) {
 	no := &x.No
-	if no.Status == 0 { // nobody refused and nobody allowed: the least is said
+	if no.Status < 400 || no.Status > 599 { // nobody refused and nobody allowed: the least is said
 		*no = internalRefusal("undecided", errUndecided)
 	}
 	h := w.Header()

@@ -25,6 +25,7 @@ const (
 	cutting                   // item by item; the head may have left
 	relaying                  // bytes are copied; the head has left
 	swallow                   // bytes are dropped: the answer has no body
+	ended                     // the origin returned, and all of its answer has left
 	refused                   // the client got, or will get, a problem
 	closed                    // over
 )
@@ -46,7 +47,8 @@ type Sink struct {
 
 	mu      sync.Mutex
 	state   sinkState
-	header  http.Header // the origin's own; copied to the client only when it passed
+	header  http.Header // the origin's own
+	judged  http.Header // what of it the steps see and change: a copy, for the origin may go on writing into its own
 	status  int
 	fixed   bool // a step fixed the delivery
 	deliver plan.Delivery
@@ -57,6 +59,7 @@ type Sink struct {
 	held    []byte
 	spare   []byte // where a step may write
 	frame   []byte
+	pending int64 // bytes of a stream since its last item
 	taken   int64
 	written int64
 }
@@ -65,13 +68,17 @@ type Sink struct {
 func (x *Exchange) Open(w http.ResponseWriter, b *Budget) {
 	x.Out.x, x.Out.w, x.Out.budget = x, w, b
 	x.Out.header = make(http.Header, 8)
+	x.Out.judged = x.Out.header
 }
 
 // SetWriteTimeout makes every write to the client carry a deadline of d from then on; zero sets none.
 func (s *Sink) SetWriteTimeout(d time.Duration) { s.limit = d }
 
-// Header returns the origin's answer header. Steps may read and change it in Head.
+// Header returns the header an origin writes its answer's into. What it says after WriteHeader goes nowhere.
 func (s *Sink) Header() http.Header { return s.header }
+
+// Judged returns the answer's header as steps read and change it in Head; it is what leaves.
+func (s *Sink) Judged() http.Header { return s.judged }
 
 // Client returns the header that will leave; steps change it in Dress.
 func (s *Sink) Client() http.Header { return s.w.Header() }
@@ -105,7 +112,8 @@ func (s *Sink) head(code int) {
 	if s.state != waiting || code < 200 {
 		return
 	}
-	s.status = code
+	s.status, s.judged = code, s.header.Clone()
+	s.state = refused // until every step has passed it: one that panics has not
 	for _, step := range s.x.Chain.answer {
 		if step.Head == nil {
 			continue
@@ -124,11 +132,13 @@ func (s *Sink) head(code int) {
 	case s.deliver == plan.Items && s.framing != nil:
 		s.state = cutting
 	case s.deliver == plan.Relay:
-		s.state = relaying
-		s.sendHead(-1)
+		if s.sendHead(-1) {
+			s.state = relaying
+		}
 	case s.deliver == plan.Empty:
-		s.state = swallow
-		s.sendHead(0)
+		if s.sendHead(0) {
+			s.state = swallow
+		}
 	default:
 		s.x.No = internalRefusal("undecided", errNoRule)
 		s.refuseLocked(nil)
@@ -158,14 +168,9 @@ func (s *Sink) Write(p []byte) (int, error) {
 	case holding:
 		return s.hold(p)
 	case cutting:
-		if err := s.framing.Split(p, s.item); err != nil {
-			s.cut(err)
-			return 0, ErrRefused
-		}
-		return len(p), nil
+		return s.split(p)
 	case relaying:
-		n, err := s.send(p)
-		return n, err
+		return s.send(p)
 	case swallow:
 		return len(p), nil
 	}
@@ -193,16 +198,40 @@ func (s *Sink) hold(p []byte) (int, error) {
 		s.refuseLocked(nil)
 		return 0, ErrRefused
 	}
-	if need := int64(len(s.held) + len(p)); need > s.taken {
-		grow := max(need-s.taken, 4096)
-		if !s.budget.Take(grow) {
-			s.x.No = Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: time.Second, Fine: "memory_budget"}
-			s.refuseLocked(nil)
-			return 0, ErrRefused
-		}
-		s.taken += grow
+	if !s.reserve(int64(len(s.held) + len(p))) {
+		return 0, ErrRefused
 	}
 	s.held = append(s.held, p...)
+	return len(p), nil
+}
+
+// reserve makes the exchange's share of the budget at least need bytes.
+func (s *Sink) reserve(need int64) bool {
+	if need <= s.taken {
+		return true
+	}
+	grow := max(need-s.taken, 4096)
+	if !s.budget.Take(grow) {
+		s.x.No = Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: time.Second, Fine: "memory_budget"}
+		s.refuseLocked(nil)
+		return false
+	}
+	s.taken += grow
+	return true
+}
+
+// split feeds a stream to its framing. What may be held of an unfinished item is within the budget too.
+func (s *Sink) split(p []byte) (int, error) {
+	if !s.reserve(min(s.pending+int64(len(p)), MaxHeld)) {
+		return 0, ErrRefused
+	}
+	s.pending += int64(len(p))
+	s.state = refused // until the items have passed
+	if err := s.framing.Split(p, s.item); err != nil {
+		s.cut(err)
+		return 0, ErrRefused
+	}
+	s.state = cutting
 	return len(p), nil
 }
 
@@ -239,12 +268,13 @@ func (s *Sink) item(item []byte) error {
 	if !ok {
 		return ErrRefused
 	}
-	if !s.sent {
-		s.sendHead(-1)
+	if !s.sent && !s.sendHead(-1) {
+		return ErrRefused
 	}
 	s.frame = s.framing.Frame(s.frame[:0], out, s.items == 0)
-	_, err := s.send(s.frame)
 	s.items++
+	s.pending = 0
+	_, err := s.send(s.frame)
 	return err
 }
 
@@ -263,34 +293,39 @@ func (s *Sink) finish() {
 	if s.state == waiting { // net/http's rule: a handler that writes nothing means 200
 		s.head(http.StatusOK)
 	}
-	switch s.state {
+	state := s.state
+	s.state = refused // until all of it has passed
+	switch state {
 	case holding:
 		out, ok := s.judge(s.held)
 		if !ok {
-			s.refuseLocked(nil)
 			return
 		}
-		s.sendHead(len(out))
-		if s.sent {
-			s.send(out)
+		if !s.sendHead(len(out)) {
+			return
 		}
+		s.send(out)
 	case cutting:
 		if err := s.framing.End(s.item); err != nil {
 			s.cut(err)
 			return
 		}
-		if !s.sent {
-			s.sendHead(-1)
+		if !s.sent && !s.sendHead(-1) {
+			return
 		}
 		s.send(s.framing.Tail(nil, s.items > 0))
+	case relaying, swallow:
+	default:
+		return
 	}
+	s.state = ended
 }
 
-// sendHead lets the judged head leave. n is the body's length, -1 when unknown.
-func (s *Sink) sendHead(n int) {
+// sendHead lets the judged head leave, if it can be dressed. n is the body's length, -1 when unknown.
+func (s *Sink) sendHead(n int) bool {
 	h := s.w.Header()
 	clear(h)
-	for k, v := range s.header {
+	for k, v := range s.judged {
 		h[k] = v
 	}
 	if n >= 0 && s.status != http.StatusNoContent && s.status != http.StatusNotModified {
@@ -301,13 +336,13 @@ func (s *Sink) sendHead(n int) {
 	}
 	if !s.x.dress() {
 		clear(h)
-		s.state = refused
 		s.x.abort = true
-		return
+		return false
 	}
 	s.deadline()
 	s.sent = true
 	s.w.WriteHeader(s.status)
+	return true
 }
 
 func (s *Sink) send(p []byte) (int, error) {
@@ -333,9 +368,11 @@ func (s *Sink) answer() {
 	if s.state != waiting || s.x.Reply.Status < 200 {
 		return
 	}
-	s.state, s.status = swallow, s.x.Reply.Status
-	clear(s.header)
-	s.sendHead(0)
+	s.status, s.judged = s.x.Reply.Status, nil
+	s.state = refused
+	if s.sendHead(0) {
+		s.state = ended
+	}
 }
 
 // fail refuses for a reason of the machinery; refuse, for the one a step or the origin gave.

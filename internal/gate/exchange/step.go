@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"time"
+
 	"github.com/portreeve/portreeve/internal/control"
 	"github.com/portreeve/portreeve/internal/plan"
 )
@@ -22,7 +24,8 @@ type Step struct {
 	Rule     string      // "10/1m per principal"
 	Source   plan.Source // "openapi.yaml:41"
 	Absent   bool        // the stage has nothing to do here, and Rule says why
-	Observe  bool        // refusals are recorded and let pass (unsafe_observe)
+	Observe  bool        // refusals are recorded and let pass (unsafe_observe), until Until
+	Until    time.Time
 	Controls []control.ID
 
 	Enter func(*Exchange) Verdict                               // the request, forward

@@ -52,7 +52,7 @@ func (Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 
 // head removes banners, and hop-by-hop headers with all that Connection names (RFC 9110 §7.6.1).
 func head(x *exchange.Exchange) exchange.Verdict {
-	h := x.Out.Header()
+	h := x.Out.Judged()
 	for _, name := range banners {
 		delete(h, name)
 	}

@@ -229,11 +229,11 @@ func (s *Stage) head(x *exchange.Exchange) exchange.Verdict {
 	x.Answer = a
 	if len(a.Media) == 0 || status == http.StatusNoContent || status == http.StatusNotModified {
 		x.Out.Deliver(plan.Empty, nil)
-		h := x.Out.Header()
+		h := x.Out.Judged()
 		delete(h, "Content-Type")
 		return exchange.Pass
 	}
-	m, fine := media(a.Media, x.Out.Header())
+	m, fine := media(a.Media, x.Out.Judged())
 	if m == nil {
 		return refuse(x, status, fine)
 	}

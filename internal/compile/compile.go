@@ -175,6 +175,14 @@ func (b *builder) hosts() []string {
 	return out
 }
 
+// base is the URL by which the gate calls itself.
+func (b *builder) base() string {
+	if u := strings.TrimRight(b.c.URL, "/"); u != "" {
+		return u
+	}
+	return "http://" + b.c.Listen
+}
+
 func (b *builder) limit(name string, l config.Limit, path ...string) plan.Limit {
 	at := source(b.c.At(path...))
 	return plan.Limit{Name: name, Text: l.Text, Count: l.Count, Window: l.Window, Rate: l.Rate, Burst: l.Burst, Source: at}
@@ -191,7 +199,7 @@ func (b *builder) upstream() plan.Upstream {
 		out.Headers = append(out.Headers, plan.Header{Name: name, Value: h.Value, Secret: h.Secret})
 	}
 	if a := u.Assertion; a != nil {
-		out.Assertion = &plan.Assertion{Audience: a.Audience, Lifetime: a.Lifetime}
+		out.Assertion = &plan.Assertion{Issuer: b.base(), Audience: a.Audience, Lifetime: a.Lifetime}
 	}
 	return out
 }

@@ -18,11 +18,7 @@ func (b *builder) identity(p *plan.Plan) plan.Identity {
 	c := b.c
 	id := plan.Identity{Realm: realm(p)}
 	if c.EmbeddedEnabled() {
-		iss := p.PublicURL
-		if iss == "" {
-			iss = "http://" + c.Listen
-		}
-		id.Embedded = &plan.Embedded{Issuer: iss + "/.portreeve/oidc", Audience: iss, Lifetime: c.Identity.Embedded.Lifetime}
+		id.Embedded = &plan.Embedded{Issuer: b.base() + "/.portreeve/oidc", Audience: b.base(), Lifetime: c.Identity.Embedded.Lifetime}
 	}
 	for i, is := range c.Identity.Issuers {
 		f := plan.Issuer{ID: is.ID, URL: is.Issuer, Audience: is.Audience, JWKS: is.JWKS, PublicKey: b.at(is.PublicKey), Secret: is.Secret, Algorithms: is.Algorithms,

@@ -134,6 +134,7 @@ type Header struct {
 
 // Assertion asks for Portreeve-Assertion, a short-lived signed JWT by which the upstream knows the gate.
 type Assertion struct {
+	Issuer   string        `json:"issuer"` // its iss: the public URL, or where the gate listens on loopback
 	Audience string        `json:"audience"`
 	Lifetime time.Duration `json:"lifetime"`
 }

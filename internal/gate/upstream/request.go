@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/gate/exchange"
@@ -40,7 +41,7 @@ func (t *TLS) config() (*tls.Config, error) {
 
 // request builds what the upstream sees: the canonical request, less everything hop-by-hop, less credentials, plus who
 // is calling.
-func (s *Stage) request(ctx context.Context, x *exchange.Exchange) (*http.Request, error) {
+func (s *Stage) request(ctx context.Context, x *exchange.Exchange, sent *sentBody) (*http.Request, error) {
 	in := x.Request
 	method := in.Method
 	if method == http.MethodHead {
@@ -50,8 +51,8 @@ func (s *Stage) request(ctx context.Context, x *exchange.Exchange) (*http.Reques
 		RawQuery: s.query(x)}
 	out := (&http.Request{Method: method, URL: u, Host: s.host, Header: make(http.Header, len(in.Header)+12),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
-	s.copyHeaders(out.Header, in.Header, judged(x.Op))
-	if err := s.identify(out.Header, x); err != nil {
+	s.copyHeaders(out.Header, in.Header)
+	if err := s.identify(out, x); err != nil {
 		return nil, err
 	}
 	for name, values := range s.headers {
@@ -67,9 +68,32 @@ func (s *Stage) request(ctx context.Context, x *exchange.Exchange) (*http.Reques
 			out.Body = io.NopCloser(eof{}) // not http.NoBody: the transport would think it may retry (Idempotency-Key)
 		}
 	default:
-		out.Body, out.ContentLength = in.Body, in.ContentLength
+		sent.ReadCloser = in.Body
+		out.Body, out.ContentLength = sent, in.ContentLength
 	}
 	return out, nil
+}
+
+// sentBody is the client's body while it is sent on; it remembers that it broke, which is the client's fault and not the
+// upstream's.
+type sentBody struct {
+	io.ReadCloser
+	err atomic.Pointer[error]
+}
+
+func (b *sentBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		b.err.Store(&err)
+	}
+	return n, err
+}
+
+func (b *sentBody) broken() error {
+	if e := b.err.Load(); e != nil {
+		return *e
+	}
+	return nil
 }
 
 type eof struct{}
@@ -119,15 +143,7 @@ func hop(name string) bool {
 	return false
 }
 
-func conditional(name string) bool {
-	switch name {
-	case "If-None-Match", "If-Modified-Since", "If-Range", "Range":
-		return true
-	}
-	return false
-}
-
-func (s *Stage) copyHeaders(dst, src http.Header, judged bool) {
+func (s *Stage) copyHeaders(dst, src http.Header) {
 	named := map[string]bool(nil)
 	for _, line := range src["Connection"] {
 		for name := range strings.SplitSeq(line, ",") {
@@ -138,7 +154,7 @@ func (s *Stage) copyHeaders(dst, src http.Header, judged bool) {
 		}
 	}
 	for name, values := range src {
-		if hop(name) || named[name] || judged && conditional(name) || !s.forward[name] && s.credential(name) {
+		if hop(name) || named[name] || !s.forward[name] && s.ours(name) {
 			continue
 		}
 		dst[name] = values
@@ -149,22 +165,20 @@ func (s *Stage) copyHeaders(dst, src http.Header, judged bool) {
 	}
 }
 
-// credential compares as a CGI-style upstream would: '_' is '-'.
-func (s *Stage) credential(name string) bool {
+// ours reports whether a client's header is a credential, or one that the gate sets itself; it compares as a CGI-style
+// upstream would: '_' is '-' (threats 14 and 15).
+func (s *Stage) ours(name string) bool { return s.withheld[folded(name)] }
+
+func folded(name string) string {
 	if strings.IndexByte(name, '_') >= 0 {
-		name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		name = strings.ReplaceAll(name, "_", "-")
 	}
-	for _, w := range s.withheld {
-		if name == w {
-			return true
-		}
-	}
-	return false
+	return http.CanonicalHeaderKey(name)
 }
 
 // identify says who is calling, in RFC 9651 structured fields. The names were removed from the request at the edge.
-func (s *Stage) identify(h http.Header, x *exchange.Exchange) error {
-	p := &x.Principal
+func (s *Stage) identify(out *http.Request, x *exchange.Exchange) error {
+	h, p := out.Header, &x.Principal
 	if p.Authenticated() {
 		h["Portreeve-Subject"] = []string{structuredString(p.Subject)}
 		h["Portreeve-Roles"] = []string{structuredList(p.Roles)}
@@ -179,7 +193,7 @@ func (s *Stage) identify(h http.Header, x *exchange.Exchange) error {
 	if s.rule.Assertion == nil {
 		return nil
 	}
-	token, err := s.assertion(x)
+	token, err := s.assertion(out, x)
 	if err != nil {
 		return fmt.Errorf("signing assertion: %w", err)
 	}
@@ -196,11 +210,12 @@ func proto(x *exchange.Exchange) string {
 
 // assertion names the caller, the operation and the gate, for a minute at most: an upstream that demands it cannot be
 // reached around the gate.
-func (s *Stage) assertion(x *exchange.Exchange) (string, error) {
+func (s *Stage) assertion(out *http.Request, x *exchange.Exchange) (string, error) {
+	now, lifetime := x.Now.Unix(), max(1, int64(s.rule.Assertion.Lifetime/time.Second))
 	return s.signer.Sign("portreeve-assertion+jwt", map[string]any{
-		"iss": s.issuer, "aud": s.rule.Assertion.Audience, "sub": x.Principal.Subject,
-		"iat": x.Now.Unix(), "exp": x.Now.Add(s.rule.Assertion.Lifetime + time.Second).Unix(), "jti": rand.Text(),
-		"roles": x.Principal.Roles, "htm": x.Request.Method, "htu": x.Request.URL.RawPath, "request_id": x.ID,
+		"iss": s.rule.Assertion.Issuer, "aud": s.rule.Assertion.Audience, "sub": x.Principal.Subject,
+		"iat": now, "exp": now + lifetime, "jti": rand.Text(),
+		"roles": x.Principal.Roles, "htm": out.Method, "htu": out.URL.RawPath, "request_id": x.ID,
 	})
 }
 

@@ -38,12 +38,11 @@ type Stage struct {
 	transport http.RoundTripper
 	scheme    string
 	host      string
-	headers   http.Header // set on every request
-	withheld  []string    // canonical names of headers that carry credentials and are not forwarded
+	headers   http.Header     // set on every request
+	withheld  map[string]bool // headers of clients that are not forwarded: credentials, and what the gate sets; canonical, '_' as '-'
 	queryKeys map[string]bool
 	forward   map[string]bool
 	signer    Signer
-	issuer    string
 }
 
 // Config is what a Stage needs beside the plan.
@@ -54,8 +53,9 @@ type Config struct {
 
 // New prepares the requests of a plan. It fetches the secrets of configured headers.
 func New(p *plan.Plan, c Config) (*Stage, error) {
-	s := &Stage{rule: p.Upstream, transport: c.Transport, signer: c.Signer, issuer: p.PublicURL,
-		headers: http.Header{}, queryKeys: map[string]bool{}, forward: map[string]bool{}}
+	s := &Stage{rule: p.Upstream, transport: c.Transport, signer: c.Signer, issuer: issuer(p),
+		headers: http.Header{}, queryKeys: map[string]bool{}, forward: map[string]bool{},
+		withheld: map[string]bool{"Authorization": true, "Cookie": true, "Dpop": true}}
 	var ok bool
 	if s.scheme, s.host, ok = strings.Cut(p.Upstream.URL, "://"); !ok && p.Upstream.URL != "" {
 		return nil, fmt.Errorf("%s: upstream URL %q has no scheme", p.Upstream.Source, p.Upstream.URL)
@@ -70,15 +70,15 @@ func New(p *plan.Plan, c Config) (*Stage, error) {
 			value = string(b)
 		}
 		s.headers.Set(h.Name, value)
+		s.withheld[folded(h.Name)] = true
 	}
 	for _, name := range p.Upstream.Forward {
 		s.forward[http.CanonicalHeaderKey(name)] = true
 	}
-	s.withheld = []string{"Authorization", "Cookie", "Dpop"}
 	for _, sc := range p.Identity.Schemes {
 		switch sc.Location {
 		case plan.InHeader:
-			s.withheld = append(s.withheld, http.CanonicalHeaderKey(sc.Param))
+			s.withheld[folded(sc.Param)] = true
 		case plan.InQuery:
 			s.queryKeys[sc.Param] = true
 		}
@@ -87,6 +87,17 @@ func New(p *plan.Plan, c Config) (*Stage, error) {
 		return nil, errors.New("upstream assertions need a signing key")
 	}
 	return s, nil
+}
+
+// issuer is the gate's name in assertions: where it is reached.
+func issuer(p *plan.Plan) string {
+	switch {
+	case p.PublicURL != "":
+		return p.PublicURL
+	case p.Server.TLS():
+		return "https://" + p.Server.Listen
+	}
+	return "http://" + p.Server.Listen
 }
 
 // NewTransport returns the tuned standard transport: no proxy from the environment, no transparent decompression, every
@@ -135,7 +146,20 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 	if s.rule.URL != "" {
 		rule = s.rule.URL + s.rule.BasePath + "; " + rule
 	}
-	return exchange.Step{Stage: Name, Rule: rule, Source: op.Source, Controls: controls, Head: s.head}, nil
+	step := exchange.Step{Stage: Name, Rule: rule, Source: op.Source, Controls: controls, Head: s.head}
+	if judged(op) {
+		step.Enter = unconditional
+	}
+	return step, nil
+}
+
+// unconditional takes away what asks for part of an answer, or for none: a body that is judged is needed whole, and what
+// the origin would compare are other bytes than the caller gets.
+func unconditional(x *exchange.Exchange) exchange.Verdict {
+	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "If-Range", "Range"} {
+		delete(x.Request.Header, name)
+	}
+	return exchange.Pass
 }
 
 // Answer sends the request and copies the answer into the sink. It implements exchange.Origin.
@@ -145,16 +169,20 @@ func (s *Stage) Answer(x *exchange.Exchange) exchange.Verdict {
 	timer := time.AfterFunc(s.rule.Timeout, func() { cancel(errTimeout) })
 	defer timer.Stop()
 
-	req, err := s.request(ctx, x)
+	sent := new(sentBody)
+	req, err := s.request(ctx, x, sent)
 	if err != nil {
 		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable,
 			Retry: time.Second, Fine: "assertion", Cause: err})
 	}
 	resp, err := s.transport.RoundTrip(req)
 	if err != nil {
-		return s.failed(x, ctx, err)
+		return s.failed(x, ctx, sent, err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode < 200 { // 101: nobody asked for another protocol
+		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "upstream_protocol"})
+	}
 	h := x.Out.Header()
 	for name, values := range resp.Header {
 		h[name] = values
@@ -167,8 +195,9 @@ func (s *Stage) Answer(x *exchange.Exchange) exchange.Verdict {
 	buf := copyBuffers.Get().(*[32 << 10]byte)
 	defer copyBuffers.Put(buf)
 	for {
-		n, err := resp.Body.Read(buf[:])
 		timer.Reset(s.rule.Timeout) // a rolling deadline: a stream may last, but not stand still
+		n, err := resp.Body.Read(buf[:])
+		timer.Stop() // a slow client is not the upstream's fault; writes have their own deadline
 		if n > 0 {
 			if _, werr := x.Out.Write(buf[:n]); werr != nil {
 				if errors.Is(werr, exchange.ErrRefused) {
@@ -181,7 +210,7 @@ func (s *Stage) Answer(x *exchange.Exchange) exchange.Verdict {
 			return exchange.Pass
 		}
 		if err != nil {
-			return s.failed(x, ctx, err)
+			return s.failed(x, ctx, sent, err)
 		}
 	}
 }
@@ -191,17 +220,19 @@ var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 var errTimeout = errors.New("the upstream did not answer in time")
 
 // failed turns a transport's error into a refusal: 504 when it was too slow, 502 otherwise. The cause stays here.
-func (s *Stage) failed(x *exchange.Exchange, ctx context.Context, err error) exchange.Verdict {
+func (s *Stage) failed(x *exchange.Exchange, ctx context.Context, sent *sentBody, err error) exchange.Verdict {
 	var timeout net.Error
-	switch {
+	var tooLarge *http.MaxBytesError
+	switch broken := sent.broken(); {
+	case errors.As(broken, &tooLarge):
+		return x.Refuse(exchange.Refusal{Status: http.StatusRequestEntityTooLarge, Reason: problem.InvalidRequest, Fine: "body_too_large", Hangup: true})
+	case broken != nil && x.Request.Context().Err() == nil:
+		return x.Refuse(exchange.Refusal{Status: http.StatusBadRequest, Reason: problem.InvalidRequest, Fine: "body_broken",
+			Detail: "the body did not arrive whole", Hangup: true, Cause: broken})
 	case x.Request.Context().Err() != nil:
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "client_gone", Cause: err})
 	case context.Cause(ctx) == errTimeout, errors.As(err, &timeout) && timeout.Timeout():
 		return x.Refuse(exchange.Refusal{Status: http.StatusGatewayTimeout, Reason: problem.Upstream, Fine: "upstream_timeout", Cause: err})
-	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return x.Refuse(exchange.Refusal{Status: http.StatusRequestEntityTooLarge, Reason: problem.InvalidRequest, Fine: "body_too_large", Hangup: true})
 	}
 	return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "upstream_unreachable", Cause: err})
 }

@@ -110,7 +110,7 @@ func (r *rule) close(x *exchange.Exchange) {
 		r.ledger.Enqueue(e) // an intent's outcome is never only counted
 		return
 	}
-	r.summaries.Refused(e)
+	r.summaries.Refused(e, x.Peer)
 }
 
 // explain tells the program's own log why the gate or the upstream failed; a client's fault is the ledger's alone.

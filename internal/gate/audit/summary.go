@@ -2,10 +2,12 @@ package audit
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/ledger"
+	"github.com/portreeve/portreeve/internal/meter"
 )
 
 // Refusals of one kind beyond this many in a second are counted, not told one by one: nobody fills the disk by being
@@ -31,22 +33,24 @@ type tally struct {
 	told   int
 	beyond int
 	last   ledger.Event // a model of those beyond
+	idle   bool         // nothing came since the last sweep
 }
 
 // NewSummaries returns an empty count.
 func NewSummaries(l Ledger) *Summaries { return &Summaries{ledger: l, kinds: map[refusals]*tally{}} }
 
-// Refused records one refusal.
-func (s *Summaries) Refused(e *ledger.Event) {
-	if s.tell(e) {
+// Refused records one refusal. from is where it came from: who is nobody is told apart by the network that can be had
+// as one, for a /64 has addresses without end.
+func (s *Summaries) Refused(e *ledger.Event, from netip.Addr) {
+	if s.tell(e, from) {
 		s.ledger.Enqueue(e)
 	}
 }
 
-func (s *Summaries) tell(e *ledger.Event) bool {
+func (s *Summaries) tell(e *ledger.Event, from netip.Addr) bool {
 	k := refusals{e.Issuer + "\x00" + e.Subject, e.Operation, e.Reason}
 	if e.Subject == "" {
-		k.who = e.Address
+		k.who = meter.Address(from).String()
 	}
 	second := e.Time.Unix()
 	s.mu.Lock()
@@ -62,6 +66,7 @@ func (s *Summaries) tell(e *ledger.Event) bool {
 			s.kinds[k] = t
 		}
 	}
+	t.idle = false
 	if t.second != second {
 		s.flush(t)
 		t.second, t.told = second, 0
@@ -101,15 +106,16 @@ func (s *Summaries) Run(ctx context.Context) {
 	}
 }
 
-// sweep writes every count and forgets the kinds that had none since the sweep before.
+// sweep writes every count and forgets the kinds of which nothing came since the sweep before.
 func (s *Summaries) sweep() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k, t := range s.kinds {
-		if t.beyond == 0 {
+		if t.idle {
 			delete(s.kinds, k)
 			continue
 		}
 		s.flush(t)
+		t.idle = true
 	}
 }

@@ -59,7 +59,9 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 		return exchange.Step{}, fmt.Errorf("%s: object owner: %w", op.Object.Source, err)
 	}
 	if op.Object.Claim != "" && op.Object.Claim != "sub" {
-		r.claim = strings.Split(strings.TrimPrefix(op.Object.Claim, "/"), "/")
+		for _, token := range strings.Split(strings.TrimPrefix(op.Object.Claim, "/"), "/") {
+			r.claim = append(r.claim, strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")) // RFC 6901 §4
+		}
 	}
 	step := exchange.Step{Stage: Name, Rule: r.describe(), Source: op.Object.Source, Controls: controls, Head: r.head}
 	switch op.Object.From {
@@ -165,7 +167,7 @@ func (r *rule) head(x *exchange.Exchange) exchange.Verdict {
 	if status == http.StatusNotFound {
 		return r.deny(x, "not_found")
 	}
-	if r.From == plan.FromResponse && r.Access == plan.AccessDeny && !x.Owns && status < 300 && x.Out.Delivery() != plan.Hold {
+	if r.From == plan.FromResponse && r.Access == plan.AccessDeny && !x.Owns && status < 400 && x.Out.Delivery() != plan.Hold {
 		return r.deny(x, "owner_unknown")
 	}
 	return exchange.Pass
@@ -174,7 +176,7 @@ func (r *rule) head(x *exchange.Exchange) exchange.Verdict {
 // fromResponse decides on the body that would leave. A missing or odd owner denies. Refusals of the API itself name
 // none: they pass, judged by their schema.
 func (r *rule) fromResponse(x *exchange.Exchange, dst, part []byte) ([]byte, exchange.Verdict) {
-	if x.Owns || x.Out.Status() >= 300 {
+	if x.Owns || x.Out.Status() >= 400 {
 		return part, exchange.Pass
 	}
 	owner, ok := schema.Lookup(part, r.pointer)

@@ -88,7 +88,7 @@ func (r *rule) enter(x *exchange.Exchange) exchange.Verdict {
 
 // dress tells what is left; redirects carry nothing, for a client would stall on them (draft §6).
 func dress(x *exchange.Exchange) {
-	if x.Quota.Policy == "" {
+	if status := x.Out.Status(); x.Quota.Policy == "" || x.Allowed() && status >= 300 && status < 400 {
 		return
 	}
 	h := x.Out.Client()

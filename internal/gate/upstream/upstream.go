@@ -53,7 +53,7 @@ type Config struct {
 
 // New prepares the requests of a plan. It fetches the secrets of configured headers.
 func New(p *plan.Plan, c Config) (*Stage, error) {
-	s := &Stage{rule: p.Upstream, transport: c.Transport, signer: c.Signer, issuer: issuer(p),
+	s := &Stage{rule: p.Upstream, transport: c.Transport, signer: c.Signer,
 		headers: http.Header{}, queryKeys: map[string]bool{}, forward: map[string]bool{},
 		withheld: map[string]bool{"Authorization": true, "Cookie": true, "Dpop": true}}
 	var ok bool
@@ -87,17 +87,6 @@ func New(p *plan.Plan, c Config) (*Stage, error) {
 		return nil, errors.New("upstream assertions need a signing key")
 	}
 	return s, nil
-}
-
-// issuer is the gate's name in assertions: where it is reached.
-func issuer(p *plan.Plan) string {
-	switch {
-	case p.PublicURL != "":
-		return p.PublicURL
-	case p.Server.TLS():
-		return "https://" + p.Server.Listen
-	}
-	return "http://" + p.Server.Listen
 }
 
 // NewTransport returns the tuned standard transport: no proxy from the environment, no transparent decompression, every

@@ -4,6 +4,7 @@
 package validate
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/portreeve/portreeve/access"
 	"github.com/portreeve/portreeve/internal/control"
@@ -189,7 +191,7 @@ func report(faults []problem.Violation, in, name string, err error) []problem.Vi
 	if err == nil {
 		return faults
 	}
-	pointer := "#/" + in + "/" + name
+	pointer := pointerTo(in, name)
 	var f *schema.Failure
 	if !errors.As(err, &f) {
 		return append(faults, problem.Violation{Pointer: pointer, Code: "invalid", Detail: "is not acceptable"})
@@ -200,11 +202,22 @@ func report(faults []problem.Violation, in, name string, err error) []problem.Vi
 	return faults
 }
 
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+// pointerTo names a parameter; the client may have chosen the name.
+func pointerTo(in, name string) string {
+	const most = 64
+	if len(name) > most {
+		name = strings.ToValidUTF8(name[:most], "")
+	}
+	return "#/" + in + "/" + pointerEscapes.Replace(name)
+}
+
 func (r *rule) judgePath(x *exchange.Exchange, faults []problem.Violation) []problem.Violation {
 	for _, p := range r.path {
 		v, ok := x.PathParam(p.Name())
 		if !ok {
-			faults = append(faults, problem.Violation{Pointer: "#/path/" + p.Name(), Code: "required", Detail: "is missing"})
+			faults = append(faults, problem.Violation{Pointer: pointerTo("path", p.Name()), Code: "required", Detail: "is missing"})
 			continue
 		}
 		faults = report(faults, "path", p.Name(), p.Check([]string{v}))
@@ -240,7 +253,7 @@ func (r *rule) judgeQuery(x *exchange.Exchange, faults []problem.Violation) []pr
 		case owned[i] || r.queryKeys[name] || r.undeclared == plan.Ignore:
 			kept = append(kept, q)
 		case r.undeclared != plan.Drop:
-			faults = append(faults, problem.Violation{Pointer: "#/query/" + clip(name), Code: "undeclared", Detail: "is not declared"})
+			faults = append(faults, problem.Violation{Pointer: pointerTo("query", name), Code: "undeclared", Detail: "is not declared"})
 			kept = append(kept, q)
 		}
 	}
@@ -259,14 +272,13 @@ func encode(query []exchange.Param) string {
 	return strings.Join(parts, "&")
 }
 
-func clip(s string) string {
-	if len(s) > 64 {
-		return s[:64]
-	}
-	return s
-}
-
 func (r *rule) judgeHeaders(x *exchange.Exchange, faults []problem.Violation) []problem.Violation {
+	for name := range x.Request.Header {
+		if strings.IndexByte(name, '_') >= 0 && r.declares(name) {
+			// Both spellings are one variable to a CGI-style upstream: it would read what was not judged (threat 14).
+			faults = append(faults, problem.Violation{Pointer: pointerTo("header", name), Code: "undeclared", Detail: "is another spelling of a declared header"})
+		}
+	}
 	for _, p := range r.header {
 		faults = report(faults, "header", p.Name(), p.Check(escapeAll(x.Request.Header.Values(p.Name()))))
 	}
@@ -278,6 +290,14 @@ func (r *rule) judgeHeaders(x *exchange.Exchange, faults []problem.Violation) []
 		faults = report(faults, "cookie", p.Name(), p.Check(raw))
 	}
 	return faults
+}
+
+// declares reports whether a header parameter has that name but for '_' and '-', and not that very name.
+func (r *rule) declares(name string) bool {
+	fold := func(s string) string { return strings.ReplaceAll(s, "_", "-") }
+	return slices.ContainsFunc(r.header, func(p *schema.Parameter) bool {
+		return strings.EqualFold(fold(p.Name()), fold(name)) && !strings.EqualFold(p.Name(), name)
+	})
 }
 
 // escapeAll: header values travel unescaped, but a parameter's check decodes.
@@ -328,10 +348,12 @@ func (r *rule) judgeBody(x *exchange.Exchange) exchange.Verdict {
 func (r *rule) noBody(x *exchange.Exchange) exchange.Verdict {
 	if x.Request.ContentLength < 0 {
 		var one [1]byte
-		if n, err := io.ReadFull(x.Request.Body, one[:]); n == 0 && err == io.EOF {
+		n, err := io.ReadFull(x.Request.Body, one[:])
+		if n == 0 && err == io.EOF {
 			x.Request.Body, x.Request.ContentLength = http.NoBody, 0
 			return exchange.Pass
 		}
+		x.Request.Body = &unread{io.MultiReader(bytes.NewReader(one[:n]), x.Request.Body), x.Request.Body}
 	}
 	if r.undeclared == plan.Ignore {
 		x.Request.Body = http.MaxBytesReader(nil, x.Request.Body, r.max)
@@ -342,9 +364,15 @@ func (r *rule) noBody(x *exchange.Exchange) exchange.Verdict {
 	return x.Refuse(no)
 }
 
+// unread is a body with what was read of it put back.
+type unread struct {
+	io.Reader
+	io.Closer
+}
+
 func tooLarge(x *exchange.Exchange) exchange.Verdict {
 	return x.Refuse(exchange.Refusal{Status: http.StatusRequestEntityTooLarge, Reason: problem.InvalidRequest,
-		Fine: "body_too_large", Detail: "the body is larger than this operation takes", Hangup: true})
+		Fine: "body_too_large", Detail: "the body is larger than this operation takes", Hangup: true, Firm: true})
 }
 
 // mediaOf finds the declared media type; a charset other than UTF-8 would be read differently upstream (threat 44).
@@ -381,7 +409,7 @@ func (r *rule) read(x *exchange.Exchange, m *media) exchange.Verdict {
 		size = r.max
 	}
 	if !r.budget.Take(size) {
-		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: 1e9, Fine: "memory_budget"})
+		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: time.Second, Fine: "memory_budget", Firm: true})
 	}
 	x.Borrowed += size
 	body := make([]byte, 0, min(size+1, 64<<10))
@@ -391,7 +419,7 @@ func (r *rule) read(x *exchange.Exchange, m *media) exchange.Verdict {
 		return tooLarge(x)
 	case err != nil:
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadRequest, Reason: problem.InvalidRequest, Fine: "body_broken",
-			Detail: "the body did not arrive whole", Hangup: true, Cause: err})
+			Detail: "the body did not arrive whole", Hangup: true, Firm: true, Cause: err})
 	}
 	x.Body = body
 	return r.judge(x, m)
@@ -434,13 +462,18 @@ func (r *rule) judge(x *exchange.Exchange, m *media) exchange.Verdict {
 	for _, p := range m.programs {
 		var err error
 		switch {
-		case m.kind == formBody:
-			err = p.ValidateForm(x.Body)
 		case r.undeclared == plan.Drop:
 			var out []byte
-			if out, _, err = p.Project(nil, x.Body, everything{}); err == nil {
+			if m.kind == formBody {
+				out, _, err = p.ProjectForm(nil, x.Body)
+			} else {
+				out, _, err = p.Project(nil, x.Body, everything{})
+			}
+			if err == nil {
 				x.Body = out
 			}
+		case m.kind == formBody:
+			err = p.ValidateForm(x.Body)
 		default:
 			err = p.Validate(x.Body)
 		}

@@ -18,7 +18,7 @@ func (h *handler) createKey(ctx context.Context, r *http.Request) (any, error) {
 		return nil, err
 	}
 	var issued keys.Issued
-	err = h.record(ctx, keys.KeyCreated, "", func() (act keys.Act, err error) {
+	err = h.record(ctx, keys.KeyCreated, "owner "+n.Owner, func() (act keys.Act, err error) {
 		issued, act, err = h.state.Manager.CreateKey(ctx, keys.NewKey{Environment: keys.Environment(n.Environment), Owner: n.Owner, Purpose: n.Purpose,
 			Scopes: n.Scopes, Roles: n.Roles, AllowIPs: n.AllowIPs, Expires: n.Expires})
 		return act, err

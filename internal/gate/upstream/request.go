@@ -104,19 +104,6 @@ func safe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }
 
-// judged reports whether some answer of the operation is judged by its body. Conditional and range requests would then
-// speak of other bytes than the caller gets.
-func judged(op *plan.Operation) bool {
-	for i := range op.Answers {
-		for _, m := range op.Answers[i].Media {
-			if m.Delivery == plan.Hold || m.Delivery == plan.Items {
-				return true
-			}
-		}
-	}
-	return op.Object != nil
-}
-
 // query is the canonical query less credentials.
 func (s *Stage) query(x *exchange.Exchange) string {
 	if len(s.queryKeys) == 0 {

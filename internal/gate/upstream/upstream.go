@@ -135,20 +135,7 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 	if s.rule.URL != "" {
 		rule = s.rule.URL + s.rule.BasePath + "; " + rule
 	}
-	step := exchange.Step{Stage: Name, Rule: rule, Source: op.Source, Controls: controls, Head: s.head}
-	if judged(op) {
-		step.Enter = unconditional
-	}
-	return step, nil
-}
-
-// unconditional takes away what asks for part of an answer, or for none: a body that is judged is needed whole, and what
-// the origin would compare are other bytes than the caller gets.
-func unconditional(x *exchange.Exchange) exchange.Verdict {
-	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "If-Range", "Range"} {
-		delete(x.Request.Header, name)
-	}
-	return exchange.Pass
+	return exchange.Step{Stage: Name, Rule: rule, Source: op.Source, Controls: controls, Head: s.head}, nil
 }
 
 // Answer sends the request and copies the answer into the sink. It implements exchange.Origin.

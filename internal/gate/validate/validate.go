@@ -57,6 +57,7 @@ type rule struct {
 	media                       []media
 	max                         int64
 	budget                      *exchange.Budget
+	whole                       bool // answers are judged by their body
 }
 
 type media struct {
@@ -79,7 +80,7 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 		return exchange.Absent(Name, "nothing of the document to judge by", op.Source), nil
 	}
 	r := &rule{undeclared: op.Request.Undeclared, queryKeys: s.keys[string(plan.InQuery)], body: op.Request.Body,
-		max: op.Request.MaxBody, budget: s.budget}
+		max: op.Request.MaxBody, budget: s.budget, whole: judged(op)}
 	for _, p := range op.Request.Parameters {
 		if err := s.parameter(r, p); err != nil {
 			return exchange.Step{}, err
@@ -166,7 +167,30 @@ func describe(op *plan.Operation) string {
 	return strings.Join(parts, ", ") + "; undeclared: " + string(op.Request.Undeclared)
 }
 
+// judged reports whether some answer of the operation is judged by its body.
+func judged(op *plan.Operation) bool {
+	for i := range op.Answers {
+		for _, m := range op.Answers[i].Media {
+			if m.Delivery == plan.Hold || m.Delivery == plan.Items {
+				return true
+			}
+		}
+	}
+	return op.Object != nil
+}
+
+// unconditional takes away what asks for part of an answer, or for none: a body that is judged is needed whole, and what
+// the origin would compare are other bytes than the caller gets.
+func unconditional(h http.Header) {
+	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "If-Range", "Range"} {
+		delete(h, name)
+	}
+}
+
 func (r *rule) enter(x *exchange.Exchange) exchange.Verdict {
+	if r.whole {
+		unconditional(x.Request.Header)
+	}
 	var faults []problem.Violation
 	faults = r.judgePath(x, faults)
 	faults = r.judgeQuery(x, faults)

@@ -180,6 +180,9 @@ func (b *builder) base() string {
 	if u := strings.TrimRight(b.c.URL, "/"); u != "" {
 		return u
 	}
+	if b.c.TLS.Cert != "" {
+		return "https://" + b.c.Listen
+	}
 	return "http://" + b.c.Listen
 }
 

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/portreeve/portreeve/internal/gate/exchange"
-	"github.com/portreeve/portreeve/internal/plan"
 )
 
 // TLS is how the upstream's certificate is verified; nil uses the system's roots.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/portreeve/portreeve/internal/deployment"
+	"github.com/portreeve/portreeve/internal/management"
 	"github.com/portreeve/portreeve/internal/plan"
 	"github.com/portreeve/portreeve/internal/server"
 	"github.com/portreeve/portreeve/sqlite"
@@ -71,9 +72,7 @@ func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 		return err
 	}
 	defer func() {
-		if e := d.Close(); err == nil {
-			err = e
-		}
+		err = errors.Join(err, d.Close())
 		o.log.Info("stopped")
 	}()
 	reload := func(ctx context.Context) error {
@@ -87,10 +86,17 @@ func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 		}
 		return listeners.Certify(next)
 	}
-	if o.replace != nil {
-		stop := onHangup(ctx, o.log, reload)
+	if o.replace == nil {
+		reload = nil
+	} else {
+		stop := onHangup(ctx, reload)
 		defer stop()
 	}
+	acts, err := management.Start(d.State, reload)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, acts.Close()) }()
 	announce(o.log, listeners, d, p)
 	if o.ready == nil {
 		return listeners.Serve(ctx, d, Version)
@@ -109,7 +115,7 @@ func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 }
 
 // onHangup reloads on SIGHUP until stop is called.
-func onHangup(ctx context.Context, log *slog.Logger, reload func(context.Context) error) (stop func()) {
+func onHangup(ctx context.Context, reload func(context.Context) error) (stop func()) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	end := make(chan struct{})

@@ -1,0 +1,61 @@
+# make help says what there is. Everything works on a fresh machine with Go and a C compiler (for the race detector).
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.ONESHELL:
+.PHONY: help build demo test bench soak fuzz lint
+
+VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null)
+FUZZTIME ?= 30s
+BENCH    ?= .
+SOAK     ?= 10m
+
+help: ## say what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+build: ## bin/portreeve, one static file
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w $(if $(VERSION),-X github.com/portreeve/portreeve/internal/cli.Version=$(VERSION))' -o bin/portreeve ./cmd/portreeve
+	@bin/portreeve version
+
+demo: build ## the vulnerable API, naked and guarded, attacked side by side
+	@bin/portreeve demo --once
+	@printf '\nTo keep both running and try for yourself: bin/portreeve demo\n'
+
+test: ## gofmt, vet, every test with the race detector, then the end-to-end module; counts what was skipped
+	@if ! command -v "$$(go env CC)" >/dev/null; then echo "make test: the race detector needs a C compiler ($$(go env CC) is missing)" >&2; exit 1; fi
+	@unformatted="$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))"
+	@if [ -n "$$unformatted" ]; then echo "make test: not formatted:" $$unformatted >&2; exit 1; fi
+	@echo "gofmt -l: clean"
+	@export CGO_ENABLED=1
+	@go vet ./... && (cd e2e && go vet ./...)
+	@echo "go vet ./... (module, e2e): clean"
+	@echo "go test -race ./... (module, e2e):"
+	@{
+	  status=0
+	  go test -race -timeout 20m -json ./... || status=1
+	  (cd e2e && go test -race -timeout 20m -json ./...) || status=1
+	  exit $$status
+	} | go run ./cmd/testsummary
+
+bench: ## every benchmark, with allocations
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...) | grep -vE '^(PASS|ok .*no test|\?)' 
+
+soak: ## the gate under mixed load for SOAK=10m: nothing leaks, nothing grows
+	@cd e2e && PORTREEVE_SOAK=$(SOAK) go test -race -count=1 -timeout 0 -v -run '^TestSoak$$' ./...
+
+fuzz: ## every fuzz target for FUZZTIME=30s
+	@for pkg in $$(go list ./...); do
+	  for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do
+	    echo "fuzzing $$pkg $$target for $(FUZZTIME)"
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"
+	  done
+	done
+
+lint: ## gofmt, vet, a tidy module, the house
+	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"
+	@if [ -n "$$unformatted" ]; then echo "not formatted:" $$unformatted >&2; exit 1; fi
+	@go vet ./... && (cd e2e && go vet ./...)
+	@go mod verify
+	@go mod tidy -diff && (cd e2e && go mod tidy -diff)
+	@go test -count=1 -run 'House|Files|CanFail' .

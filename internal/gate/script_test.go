@@ -28,7 +28,7 @@ func encodeURL(s string) string { return base64.URLEncoding.EncodeToString([]byt
 //
 //	> GET /a          sends a line (HTTP/1.1 and Host are added to a request line that lacks them, an empty line at the
 //	                  end of the head); a head may be followed by what stands in "| " lines, sent as it is
-//	| {"a":1}         the body; $LEN in the head is its length
+//	| {"a":1}         the body; $LEN in the head is its length, \r\n in it a line break of HTTP
 //	< 200             expects an answer with that status, and of it:
 //	< Name: value     a header, "< !Name" none, "< Name ~ regexp"
 //	< = text          the whole body, "< ~ regexp" what it matches, "< ! text" what it does not hold
@@ -213,7 +213,7 @@ func (c *client) send(block []string) {
 		if l[0] == '>' {
 			head = append(head, c.expand(strings.TrimPrefix(l[1:], " ")))
 		} else {
-			body = append(body, c.expand(l[2:]))
+			body = append(body, strings.ReplaceAll(c.expand(l[2:]), `\r\n`, "\r\n"))
 		}
 	}
 	payload := strings.Join(body, "\n")

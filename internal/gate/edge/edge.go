@@ -64,10 +64,6 @@ func refuse(x *exchange.Exchange, status int, fine access.Reason, detail string)
 func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 	r := x.Request
 	s.unmatched(x)
-	switch r.Method {
-	case http.MethodTrace, http.MethodConnect:
-		return refuse(x, http.StatusMethodNotAllowed, "method_refused", "")
-	}
 	if len(r.RequestURI) > s.rule.MaxTarget || len(r.URL.RawPath)+len(r.URL.Path)+len(r.URL.RawQuery) > 2*s.rule.MaxTarget {
 		return refuse(x, http.StatusRequestURITooLong, "target_too_long", "")
 	}
@@ -109,6 +105,9 @@ func (s *Stage) match(x *exchange.Exchange, segments []segment) exchange.Verdict
 	}
 	method := x.Request.Method
 	rt, ok := f.route(method)
+	if method == http.MethodTrace || method == http.MethodConnect {
+		ok = false // never, whatever a document says: TRACE shows a request's credentials (RFC 9110 §9.3.8)
+	}
 	if !ok && method == http.MethodOptions && x.Request.Header.Get("Origin") != "" {
 		if asked := x.Request.Header.Get("Access-Control-Request-Method"); asked != "" {
 			rt, ok = f.route(asked)

@@ -76,6 +76,7 @@ func endsIn(w, want []string) bool {
 
 // classes proposes a class for every property whose name says one.
 func (p *Proposal) classes() {
+	found := map[*node]string{}
 	for _, s := range p.schemas.order {
 		if s.parent == nil {
 			continue
@@ -88,7 +89,8 @@ func (p *Proposal) classes() {
 		if k == nil || p.annotated(s.n) {
 			continue
 		}
-		if types := p.schemas.types(s.n); fits(k, types) && !p.listed(s.n) {
+		if types := p.schemas.types(s.n); fits(k, types) && !p.listed(s.n) && found[s.parent] != k.class && !p.address(s.n) {
+			found[s] = k.class
 			p.Fields = append(p.Fields, p.field(s, k, why+": "+k.what, types))
 		}
 	}
@@ -103,6 +105,12 @@ func (p *Proposal) annotated(n *tree.Node) bool {
 func (p *Proposal) listed(n *tree.Node) bool {
 	n = p.schemas.follow(n)
 	return n.Get("enum") != nil || n.Get("const") != nil
+}
+
+// address reports whether the values are those of places in the web, not of people.
+func (p *Proposal) address(n *tree.Node) bool {
+	format := p.schemas.follow(n).Get("format").Str()
+	return format == "uri" || format == "url"
 }
 
 // fits reports whether values of these types can be what the name says: password_set: boolean is no password, and
@@ -129,8 +137,13 @@ func (p *Proposal) field(s *node, k *kind, why string, types []string) *Field {
 		f.Permission = permission
 	case k.class == "secret" && slices.Contains(types, "object"):
 		f.Active, f.Why = false, "unsure: "+why+", but it is an object; uncomment it if it may never leave"
+	case k.class == "secret" && k.issue && s.answers && handout(s):
+		f.Active, f.Why = false, "unsure: "+why+"; an answer with little else may exist to return it. Uncomment it if it may never leave"
 	case k.class == "secret" && k.issue && s.issues:
 		f.Active, f.Why = false, "unsure: "+why+"; an operation may exist to return it. Uncomment it if it may never leave"
+	}
+	if !s.answers {
+		f.Why += ", in requests only"
 	}
 	switch {
 	case s.n.Kind != tree.Object: // true: OpenAPI 3.1
@@ -188,6 +201,17 @@ func issuing(o *Operation) bool {
 		all = append(all, singulars(t)...)
 	}
 	return slices.ContainsFunc(all, handed)
+}
+
+// handout reports whether a credential stands in an object that is not a thing with an id, and holds little else: what an
+// operation answers that hands it out.
+func handout(s *node) bool {
+	const little = 5
+	siblings := s.parent.n.Get("properties")
+	return len(siblings.Members) <= little && !slices.ContainsFunc(siblings.Members, func(m tree.Member) bool {
+		w := singulars(m.Name)
+		return len(w) > 0 && (w[len(w)-1] == "id" || w[len(w)-1] == "uuid")
+	})
 }
 
 // issued are the fields that stay comments because they may be meant to leave.

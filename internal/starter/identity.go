@@ -55,8 +55,8 @@ func (p *Proposal) upstream() error {
 	if server != "" && server != "/" {
 		u.URLWhy += "; the document's server is " + quoted(server)
 	}
-	if s, err := url.Parse(server); err == nil && plainPath(strings.TrimRight(s.Path, "/")) {
-		if u.BasePath = strings.TrimRight(s.Path, "/"); u.BasePath != "" {
+	if s, err := url.Parse(server); err == nil && plainPath(strings.TrimRight(s.EscapedPath(), "/")) {
+		if u.BasePath = strings.TrimRight(s.EscapedPath(), "/"); u.BasePath != "" {
 			u.BasePathWhy = "guess: the path of the document's server " + quoted(server)
 		}
 	} else if server != "" {
@@ -72,7 +72,7 @@ func (p *Proposal) upstream() error {
 	case given.User != nil:
 		return &UsageError{"--upstream carries a credential", "give it without; the configuration takes it under upstream.headers as {env: NAME}"}
 	}
-	path := strings.TrimRight(given.Path, "/")
+	path := strings.TrimRight(given.EscapedPath(), "/")
 	if !plainPath(path) {
 		return &UsageError{"the path of --upstream is not a plain path", "write http://127.0.0.1:9000/v1"}
 	}

@@ -20,10 +20,7 @@ var (
 func (p *Proposal) owners() {
 	for _, o := range p.Operations {
 		if o.first != nil {
-			o.Object = o.first.Object
-			if o.Object != nil && o.op.Pointer != o.first.op.Pointer && strings.HasPrefix(o.Object.Owner, "$response") {
-				o.Object.Active = false // alternatives need not answer alike
-			}
+			o.Object = p.alike(o)
 			continue
 		}
 		if o.remove || o.Public || o.anonymous || o.asked() == "" || o.op.Ext.Object != nil {
@@ -36,6 +33,20 @@ func (p *Proposal) owners() {
 			o.Object.Unless = o.asked() + ":any"
 		}
 	}
+}
+
+// alike gives an operation the rule of the one it is the same as, and makes that a comment where the answers differ: they
+// are one operation on the wire, and have one rule.
+func (p *Proposal) alike(o *Operation) *Object {
+	rule := o.first.Object
+	if rule == nil || !rule.Active || o.op.Pointer == o.first.op.Pointer || !strings.HasPrefix(rule.Owner, "$response") {
+		return rule
+	}
+	if own := p.answerOwner(o); own == nil || own.Owner != rule.Owner {
+		rule.Active = false
+		rule.Why = "unsure: " + strings.TrimPrefix(rule.Why, "guess: ") + ", but that of " + quoted(o.ID) + ", the same request, differs"
+	}
+	return rule
 }
 
 // variables are the whole segments of a path that are one variable, with the segment before each.

@@ -91,15 +91,14 @@ func (p *Proposal) roles() {
 		if op.remove {
 			continue
 		}
-		if perm := op.asked(); perm != "" {
+		if perm := op.asked(); perm != "" && p.grantable(perm) {
 			all.add(perm, op)
 			if op.reads() {
 				read.add(perm, op)
 			}
 		}
 		for _, scope := range p.scopes(op.op) {
-			if !config.Permission(scope) {
-				p.decision("the scope %s cannot be a permission: only a credential that carries it passes", quoted(scope))
+			if !p.grantable(scope) {
 				continue
 			}
 			all.say(scope, "a scope the document asks for")
@@ -110,7 +109,7 @@ func (p *Proposal) roles() {
 		if op.Object != nil && op.Object.Active {
 			all.say(op.Object.Unless, "passes without owning the object")
 		}
-		if x := op.op.Ext.Object; x != nil && x.Unless != "" {
+		if x := op.op.Ext.Object; x != nil && x.Unless != "" && p.grantable(x.Unless) {
 			all.say(x.Unless, "passes without owning the object, as the document says")
 		}
 	}
@@ -125,6 +124,19 @@ func (p *Proposal) roles() {
 		{"admin", "everything that this file and the overlay ask for, spelled out", all.list()},
 		{"readonly", "what reads, without fields that need a permission of their own and without other people's objects", read.list()},
 	}
+}
+
+// grantable reports whether a name of the document may stand in a role: as a permission of its own, not as a pattern of
+// many, and not as one of the gate's.
+func (p *Proposal) grantable(name string) bool {
+	if config.Permission(name) && !strings.Contains(name, "*") && name != "portreeve" && !strings.HasPrefix(name, "portreeve:") {
+		return true
+	}
+	decision := fmt.Sprintf("the document asks for %s, which is given to no role: only a credential with that scope passes", quoted(name))
+	if !slices.Contains(p.Decisions, decision) {
+		p.Decisions = append(p.Decisions, decision)
+	}
+	return false
 }
 
 // scopes are those that any alternative of an operation's security asks for.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/portreeve/portreeve/internal/spec"
 )
@@ -105,6 +106,9 @@ type Grant struct{ Permission, Why string }
 
 // Propose reads what a document says and means.
 func Propose(d *spec.Document, o Options) (*Proposal, error) {
+	if !utf8.ValidString(o.Document) || !utf8.ValidString(o.Upstream) {
+		return nil, &UsageError{"the path of the document, or --upstream, is not UTF-8: no configuration can name it", "rename the file or folder"}
+	}
 	p := &Proposal{Title: d.Title, OpenAPI: d.OpenAPI, doc: d, options: o}
 	if err := p.upstream(); err != nil {
 		return nil, err

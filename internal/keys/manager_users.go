@@ -36,6 +36,9 @@ func (m *Manager) AddUser(ctx context.Context, n NewUser) (*User, Act, error) {
 		u.PasswordHash, u.PasswordChanged = hash, now
 	}
 	if err := m.store.CreateUser(ctx, u); err != nil {
+		if errors.Is(err, store.ErrConflict) {
+			err = fmt.Errorf("%w: a user has that name or subject already", store.ErrConflict)
+		}
 		return nil, Act{}, fmt.Errorf("adding user %q: %w", n.Name, err)
 	}
 	m.changed(ctx)

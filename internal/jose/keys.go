@@ -46,20 +46,22 @@ func (s *KeySet) Generation() uint64 {
 // Len returns how many keys the set holds.
 func (s *KeySet) Len() int { return len(s.keys) }
 
-// candidates returns the keys a header may mean: those of its kid, or all of its algorithm where it names none.
+// candidates returns the keys of its algorithm that a header may mean: those of its kid, and those that have no id, for a
+// PEM file has none; all where it names none.
 func (s *KeySet) candidates(h header) []*Key {
 	var out []*Key
 	for _, k := range s.keys {
-		if (h.kid == "" || k.ID == h.kid) && sameAlgorithm(k.Algorithm, h.alg) {
+		if (h.kid == "" || k.ID == "" || k.ID == h.kid) && sameAlgorithm(k.Algorithm, h.alg) {
 			out = append(out, k)
 		}
 	}
 	return out
 }
 
-// has reports whether some key has the id.
+// has reports whether some key has the id, or none of them has any.
 func (s *KeySet) has(kid string) bool {
-	return kid == "" || slices.ContainsFunc(s.keys, func(k *Key) bool { return k.ID == kid })
+	named := func(k *Key) bool { return k.ID != "" }
+	return kid == "" || slices.ContainsFunc(s.keys, func(k *Key) bool { return k.ID == kid }) || !slices.ContainsFunc(s.keys, named)
 }
 
 // sameAlgorithm compares a key's algorithm with a header's. Ed25519 is the fully-specified name of EdDSA (RFC 9864).

@@ -284,6 +284,7 @@ func (r *rule) judgeQuery(x *exchange.Exchange, faults []problem.Violation) []pr
 	if len(kept) != len(x.Query) {
 		x.Query = kept
 		x.Request.URL.RawQuery = encode(kept)
+		x.Request.RequestURI = x.Request.URL.RequestURI()
 	}
 	return faults
 }

@@ -15,7 +15,7 @@ help: ## say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 
 build: ## bin/portreeve, one static file
-	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w $(if $(VERSION),-X github.com/portreeve/portreeve/internal/cli.Version=$(VERSION))' -o bin/portreeve ./cmd/portreeve
+	@CGO_ENABLED=0 go build -buildvcs=auto -trimpath -ldflags '-s -w $(if $(VERSION),-X github.com/portreeve/portreeve/internal/cli.Version=$(VERSION))' -o bin/portreeve ./cmd/portreeve
 	@bin/portreeve version
 
 demo: build ## the vulnerable API, naked and guarded, attacked side by side

@@ -137,6 +137,7 @@ func fallible(c *cobra.Command) {
 
 // commands are all there are, in the order help shows them.
 var commands = []func(Streams) *cobra.Command{
+	newDemo,
 	newInit,
 	newServe,
 	newExplain,

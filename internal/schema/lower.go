@@ -251,6 +251,15 @@ func compileError(pointer string, err error) error {
 		e.Detail = fmt.Sprintf("a reference leads to %s: %v", outside.URL, outside.Err)
 	case errors.As(err, &invalid):
 		_, e.Pointer = located(invalid.URL)
+		var v *jsonschema.ValidationError
+		if errors.As(invalid.Err, &v) { // the text tells the last leaf, and so does the pointer
+			for len(v.Causes) > 0 {
+				v = v.Causes[len(v.Causes)-1]
+			}
+			for _, token := range v.InstanceLocation {
+				e.Pointer += "/" + escapePointer(token)
+			}
+		}
 		text := strings.TrimSpace(invalid.Err.Error())
 		e.Detail = "no valid schema: " + strings.TrimPrefix(strings.TrimSpace(text[strings.LastIndex(text, "\n")+1:]), "- ")
 	default:

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -245,6 +246,10 @@ func (c *client) send(block []string) {
 func (c *client) expect(block []string) {
 	c.t.Helper()
 	resp, err := http.ReadResponse(c.r, &http.Request{Method: c.method})
+	if err != nil && slices.Contains(block, "< cut") {
+		c.close()
+		return // not even the head had left
+	}
 	if err != nil {
 		c.t.Errorf("%s: reading the answer: %v", c.title, err)
 		return

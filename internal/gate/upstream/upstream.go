@@ -181,6 +181,9 @@ func (s *Stage) Answer(x *exchange.Exchange) exchange.Verdict {
 				}
 				return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "client_gone", Cause: werr})
 			}
+			if resp.ContentLength < 0 {
+				x.Out.Flush() // a stream: what came is for the client now
+			}
 		}
 		if err == io.EOF {
 			return exchange.Pass

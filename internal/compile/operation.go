@@ -128,7 +128,7 @@ func (b *builder) answers(op *spec.Operation) []plan.Answer {
 			a.Headers = append(a.Headers, http.CanonicalHeaderKey(h))
 		}
 		for _, m := range r.Content {
-			media := plan.Media{Type: m.Type, Schemas: pointers(m.Schema), Delivery: b.delivery(op, m)}
+			media := plan.Media{Type: m.Type, Schemas: pointers(m.Schema), Delivery: b.delivery(op, r.Status, m)}
 			if media.Delivery == plan.Items && isJSON(m.Type) {
 				media.Schemas = pointers(b.items(op, m))
 			}
@@ -139,14 +139,15 @@ func (b *builder) answers(op *spec.Operation) []plan.Answer {
 	return out
 }
 
-// delivery: a body with a rule is held until it is judged, or judged item by item; one without is copied.
-func (b *builder) delivery(op *spec.Operation, m spec.Media) plan.Delivery {
+// delivery: a body with a rule is held until it is judged, or judged item by item; one without is copied. What an
+// operation says of its delivery is about its success: refusals are never streams.
+func (b *builder) delivery(op *spec.Operation, status string, m spec.Media) plan.Delivery {
 	stream := m.Type == "application/x-ndjson" || m.Type == "application/jsonl" || m.Type == "text/event-stream"
 	judged := m.Schema != "" && (isJSON(m.Type) || stream)
 	switch {
 	case op.Ext.Delivery == "relay" && judged:
 		b.fault(op.Ext.At, "remove delivery, or the schema", "%s %s cannot relay a body that has a schema", op.Method, op.Path)
-	case op.Ext.Delivery != "" && judged:
+	case op.Ext.Delivery != "" && judged && status[0] == '2':
 		return plan.Delivery(op.Ext.Delivery)
 	case judged && stream:
 		return plan.Items
@@ -234,7 +235,7 @@ func (b *builder) heldAnswer(op *spec.Operation) bool {
 			continue
 		}
 		for _, m := range r.Content {
-			if b.delivery(op, m) != plan.Hold {
+			if b.delivery(op, r.Status, m) != plan.Hold {
 				return false
 			}
 			found = true

@@ -1,5 +1,5 @@
 // Command testsummary reads what go test -json writes and says it for people: one line a package, the whole output of
-// what failed, every skipped test with its reason, and the count of all. Its exit code is 1 when anything failed, or when
+// what failed, the attributes that tests told of themselves, every skipped test with its reason, and the count of all. Its exit code is 1 when anything failed, or when
 // nothing ran. It is a part of make test, not of Portreeve.
 package main
 
@@ -29,6 +29,7 @@ type event struct {
 	Package    string
 	ImportPath string // of build events
 	Test       string
+	Key, Value string // of attributes
 	Output     string
 	Elapsed    float64
 }
@@ -46,6 +47,7 @@ type summary struct {
 	out   io.Writer
 	tests map[[2]string]*test
 	order []*test
+	told  []string            // attributes
 	loose map[string][]string // output of packages and builds, by package
 	bad   []string            // packages that failed
 	ran   int
@@ -111,6 +113,8 @@ func (s *summary) takeTest(e event) {
 		}
 	}
 	switch e.Action {
+	case "attr":
+		s.told = append(s.told, fmt.Sprintf("  %s %s: %s: %s", e.Package, e.Test, e.Key, e.Value))
 	case "output":
 		t.output = append(t.output, e.Output)
 	case "pass", "fail", "skip":
@@ -162,6 +166,9 @@ func (s *summary) end() bool {
 		if !blamed[pkg] {
 			failed++ // it did not build, or fell outside every test
 		}
+	}
+	if len(s.told) > 0 {
+		fmt.Fprintf(s.out, "\nTOLD by tests:\n%s\n", strings.Join(s.told, "\n"))
 	}
 	if len(skipped) > 0 {
 		fmt.Fprintf(s.out, "\nSKIPPED, so not shown by this run:\n%s\n", strings.Join(skipped, "\n"))

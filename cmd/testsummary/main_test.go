@@ -15,7 +15,7 @@ func TestSummarize(t *testing.T) {
 		"good/a.go": "package good\n",
 		"good/a_test.go": `package good
 import "testing"
-func TestOne(t *testing.T) {}
+func TestOne(t *testing.T) { t.Attr("tried", "7 things") }
 func TestParts(t *testing.T) {
 	t.Run("a", func(t *testing.T) {})
 	t.Run("b", func(t *testing.T) { t.Skip("SKIPPED: the vectors \"x\" are missing") })
@@ -54,7 +54,7 @@ func TestParent(t *testing.T) {
 		ok       bool
 		want     []string
 	}{
-		{"./good ./none", true, []string{"ok  \texample.com/m/good", "?   \texample.com/m/none", `  example.com/m/good TestParts/b: SKIPPED: the vectors "x" are missing`, "\n2 passed, 0 failed, 1 skipped\n"}},
+		{"./good ./none", true, []string{"ok  \texample.com/m/good", "?   \texample.com/m/none", "  example.com/m/good TestOne: tried: 7 things\n", `  example.com/m/good TestParts/b: SKIPPED: the vectors "x" are missing`, "\n2 passed, 0 failed, 1 skipped\n"}},
 		{"./good ./bad", false, []string{"the part is wrong", "FAIL\texample.com/m/bad", "\n3 passed, 1 failed, 1 skipped\n"}},
 		{"./late", false, []string{"wrong after its parts", "\n1 passed, 1 failed, 0 skipped\n"}},
 		{"./fallen", false, []string{"\n0 passed, 1 failed, 0 skipped\n"}},

@@ -542,6 +542,12 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (o *origin) count() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.seen)
+}
+
 // arrivals returns what came since it was last asked.
 func (o *origin) arrivals() []arrival {
 	o.mu.Lock()

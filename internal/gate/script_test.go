@@ -145,6 +145,15 @@ func (w *world) play(s *section, mode string) {
 	}
 	c.close()
 	eventually(t, "all requests have ended", func() bool { return w.inFlight.Load() == 0 })
+	if len(arrived) > 0 {
+		want := 0
+		for _, l := range arrived {
+			if requestLine.MatchString(l) {
+				want++
+			}
+		}
+		eventually(t, s.title+" has arrived", func() bool { return w.upstream.count() >= want })
+	}
 	seen := w.upstream.arrivals()
 	if len(arrived) > 0 {
 		w.compareArrivals(s.title, arrived, seen, mode)
@@ -327,15 +336,16 @@ func matches(l string, h http.Header, body string) string {
 	return ""
 }
 
+var requestLine = regexp.MustCompile(`^\^ [A-Z]+ /`)
+
 func (w *world) compareArrivals(title string, want []string, got []arrival, mode string) {
 	t := w.t
 	t.Helper()
 	n := -1
-	lines := regexp.MustCompile(`^\^ [A-Z]+ /`)
 	for _, l := range want {
 		switch {
 		case l == "^ none":
-		case lines.MatchString(l):
+		case requestLine.MatchString(l):
 			n++
 			if n >= len(got) {
 				t.Errorf("%s: %s did not arrive", title, l[2:])

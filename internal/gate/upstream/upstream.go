@@ -5,6 +5,7 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -211,9 +212,27 @@ func (s *Stage) failed(x *exchange.Exchange, ctx context.Context, sent *sentBody
 	case x.Request.Context().Err() != nil:
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "client_gone", Cause: err})
 	case context.Cause(ctx) == errTimeout, errors.As(err, &timeout) && timeout.Timeout():
-		return x.Refuse(exchange.Refusal{Status: http.StatusGatewayTimeout, Reason: problem.Upstream, Fine: "upstream_timeout", Cause: err})
+		return x.Refuse(exchange.Refusal{Status: http.StatusGatewayTimeout, Reason: problem.Upstream, Fine: "upstream_timeout", Cause: errTimeout})
 	}
-	return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "upstream_unreachable", Cause: err})
+	return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "upstream_unreachable", Cause: loggable(err)})
+}
+
+var errMalformed = errors.New("the connection to the upstream broke, or its answer is not HTTP")
+
+// loggable is a transport's error as the program's log may have it. What net/http says of a malformed answer repeats the
+// answer's own bytes; what is not known to repeat none is not told.
+func loggable(err error) error {
+	var op *net.OpError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &op):
+		return op
+	case errors.As(err, &certificate):
+		return certificate
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return io.ErrUnexpectedEOF
+	}
+	return errMalformed
 }
 
 // head judges the status and the media type of an answer and fixes its delivery.

@@ -37,7 +37,7 @@ type place struct {
 
 var places = []place{
 	// What a person starts.
-	{"cmd/*", 90}, {"bench", 90},
+	{"cmd/*", 90}, {"bench", 90}, {"docs/examples/*", 90},
 	{"internal/cli", 80},
 
 	// The library, and the store that it takes by option.
@@ -57,6 +57,9 @@ var places = []place{
 	// What is promised, and what state is made of.
 	{"internal/plan", 20}, {"internal/spec", 20}, {"internal/config", 20},
 	{"internal/store/*", 30}, {"internal/keys", 20}, {"internal/store", 10},
+
+	// The catalogue of controls, and what is found about them.
+	{"internal/control/catalogue", 20}, {"internal/finding", 15},
 
 	// Engines and leaves, which know nothing above and nothing of each other.
 	{"access", 10},
@@ -421,9 +424,41 @@ func TestHouse(t *testing.T) {
 		t.Error(b)
 	}
 	t.Logf("%d packages, %d files", packages, files)
+	for _, dir := range goFolders(t) {
+		if _, ok := g[dir]; !ok {
+			t.Errorf("%s holds Go files that no build sees", dir)
+		}
+	}
 	if _, ok := g["internal/gate/exchange"]; !ok || packages < 20 {
 		t.Errorf("the house was not read: %d packages", packages)
 	}
+}
+
+// goFolders finds the folders of the module that hold Go code, by looking: go test then knows that this test depends on
+// them, and does not take an old result for a new one.
+func goFolders(t *testing.T) []string {
+	var dirs []string
+	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && p != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules"):
+			return fs.SkipDir
+		case d.IsDir():
+			if _, err := os.Stat(filepath.Join(p, "go.mod")); err == nil && p != "." {
+				return fs.SkipDir // a module of its own
+			}
+		case strings.HasSuffix(p, ".go") && !strings.HasSuffix(p, "_test.go"):
+			if dir := filepath.ToSlash(filepath.Dir(p)); !slices.Contains(dirs, dir) {
+				dirs = append(dirs, dir)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dirs
 }
 
 func TestRepositoryFiles(t *testing.T) {

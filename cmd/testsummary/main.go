@@ -1,6 +1,6 @@
 // Command testsummary reads what go test -json writes and says it for people: one line a package, the whole output of
-// what failed, the attributes that tests told of themselves, every skipped test with its reason, and the count of all. Its exit code is 1 when anything failed, or when
-// nothing ran. It is a part of make test, not of Portreeve.
+// what failed, the attributes that tests gave themselves, every skipped test with its reason, and the count of all. Its
+// exit code is 1 when anything failed, or when nothing ran. It is a part of make test, not of Portreeve.
 package main
 
 import (

@@ -191,7 +191,7 @@ func printProposal(w io.Writer, p *starter.Proposal, files ...string) error {
 	c := p.Counts()
 	var b strings.Builder
 	fmt.Fprintf(&b, "wrote %s\n\ninferred, each with its reason in the files:\n", strings.Join(files, " and "))
-	fmt.Fprintf(&b, "  %4d of %d operations ask for a permission (%d are public)\n", c.Permissions, c.Operations, c.Public)
+	fmt.Fprintf(&b, "  %4d of %d operations ask for a permission (%d did already, %d are public)\n", c.Permissions, c.Operations, c.PermissionsKept, c.Public)
 	fmt.Fprintf(&b, "  %4d of them let only the owner of the object through (%d more as comments)\n", c.Objects, c.ObjectsCommented)
 	fmt.Fprintf(&b, "  %4d fields have a class (%d more as comments)", c.Fields, c.FieldsCommented)
 	var classes []string

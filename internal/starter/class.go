@@ -13,13 +13,15 @@ type kind struct {
 	names []string // words in the singular; a property's name ends in them
 	what  string
 	issue bool // a credential that some operation may exist to return
+
+	numberless bool // a number of that name counts something
 }
 
 // kinds are all that names are recognised as; the first that fits counts.
 var kinds = []kind{
 	{class: "secret", what: "a password", names: []string{"password", "passwd", "pwd", "passphrase", "password hash", "password salt", "password digest", "passcode"}},
 	{class: "secret", what: "a card's verification code, which must not be kept (PCI DSS 3.3.1)", names: []string{"cvv", "cvv2", "cvc", "cvc2", "card verification value", "card security code", "card code"}},
-	{class: "secret", what: "a key", names: []string{"private key", "signing key", "encryption key", "secret key", "master key", "recovery code", "backup code", "otp", "totp", "mfa code"}},
+	{class: "secret", what: "a key", issue: true, names: []string{"private key", "signing key", "encryption key", "secret key", "master key", "recovery code", "backup code", "otp", "totp", "mfa code"}},
 	{class: "secret", what: "a credential", issue: true, names: []string{"secret", "token", "api key", "apikey", "access key", "credential", "jwt", "session key", "client secret"}},
 	{class: "cardholder", what: "a card number", names: []string{"pan", "card number", "credit card", "creditcard", "debit card", "card pan", "primary account number", "cc number"}},
 	{class: "sensitive", what: "an official number", names: []string{"ssn", "social security", "social security number", "national id", "national insurance number", "passport", "passport number", "tax id", "tax number", "driver license", "driver licence", "driving licence", "license number", "licence number"}},
@@ -27,15 +29,15 @@ var kinds = []kind{
 	{class: "sensitive", what: "a bank account", names: []string{"iban", "bank account", "bank account number", "account number", "routing number", "sort code"}},
 	{class: "sensitive", what: "a special category of personal data (GDPR Art. 9)", names: []string{"diagnosis", "medical record", "medical record number", "health condition", "blood type", "religion", "ethnicity", "sexual orientation", "biometric", "political opinion"}},
 	{class: "personal", what: "a way to reach a person", names: []string{"email", "e mail", "mail address", "email address", "phone", "phone number", "telephone", "telephone number", "mobile", "mobile number", "fax"}},
+	{class: "personal", what: "an internet address", numberless: true, names: []string{"ip", "ip address", "ipv4", "ipv6", "remote addr"}},
 	{class: "personal", what: "an address", names: []string{"address", "street", "street address", "postal code", "postcode", "zip", "zip code", "address line", "address line1", "address line2", "address line 1", "address line 2"}},
 	{class: "personal", what: "a birth", names: []string{"birth date", "birthdate", "birthday", "date of birth", "dob", "birth place"}},
-	{class: "personal", what: "an internet address", names: []string{"ip", "ip address", "ipv4", "ipv6", "remote addr"}},
 	{class: "personal", what: "a person's name", names: []string{"first name", "last name", "full name", "given name", "family name", "surname", "maiden name"}},
 	{class: "personal", what: "a trait of a person", names: []string{"gender", "nationality", "marital status"}},
 }
 
-// pagers are words that make a token harmless: it says where a list goes on.
-var pagers = []string{"page", "next", "previous", "prev", "continuation", "sync", "cursor", "pagination", "resume"}
+// pagers are words that make a token harmless: it says where a list goes on, or a text ends.
+var pagers = []string{"stop", "page", "next", "previous", "prev", "continuation", "sync", "cursor", "pagination", "resume"}
 
 // classify recognises a property by its name, nil when it says nothing.
 func classify(name, within string) *kind {
@@ -89,7 +91,7 @@ func (p *Proposal) classes() {
 		if k == nil || p.annotated(s.n) {
 			continue
 		}
-		if types := p.schemas.types(s.n); fits(k, types) && !p.listed(s.n) && found[s.parent] != k.class && !p.address(s.n) {
+		if types := p.schemas.types(s.n); fits(k, types) && !counted(s.name, types) && !p.listed(s.n) && found[s.parent] != k.class && !p.address(s.n) {
 			found[s] = k.class
 			p.Fields = append(p.Fields, p.field(s, k, why+": "+k.what, types))
 		}
@@ -117,14 +119,23 @@ func (p *Proposal) address(n *tree.Node) bool {
 // total_tokens: integer no credential.
 func fits(k *kind, types []string) bool {
 	for _, t := range types {
-		if t == "boolean" || k.class == "secret" && (t == "number" || t == "integer") && k.issue {
+		if t == "boolean" || (k.numberless || k.class == "secret" && k.issue) && (t == "number" || t == "integer") {
 			return false
 		}
 	}
 	return true
 }
 
+// counted recognises tokens that are counted, as language models do: several in one value.
+func counted(name string, types []string) bool {
+	w := words(name)
+	return len(w) > 1 && w[len(w)-1] == "tokens" && len(types) > 0 && !slices.Contains(types, "array") && !slices.Contains(types, "object")
+}
+
 func (p *Proposal) field(s *node, k *kind, why string, types []string) *Field {
+	if !s.answers {
+		why += ", in requests only"
+	}
 	f := &Field{Pointer: s.pointer, Name: s.name, Class: k.class, Why: "guess: " + why, Active: true}
 	resource := p.fieldResource(s)
 	permission := resource + ":read:" + orValue(slug(s.name))
@@ -135,16 +146,14 @@ func (p *Proposal) field(s *node, k *kind, why string, types []string) *Field {
 		f.Mask, f.Unmask = "last4", permission
 	case k.class == "cardholder":
 		f.Permission = permission
-	case k.class == "secret" && slices.Contains(types, "object"):
-		f.Active, f.Why = false, "unsure: "+why+", but it is an object; uncomment it if it may never leave"
-	case k.class == "secret" && k.issue && s.answers && handout(s):
+	case k.class == "secret" && p.structured(s.n, types):
+		f.Active, f.Why = false, "unsure: "+why+", but it holds objects; uncomment it if it may never leave"
+	case k.class == "secret" && k.issue && handout(s):
 		f.Active, f.Why = false, "unsure: "+why+"; an answer with little else may exist to return it. Uncomment it if it may never leave"
 	case k.class == "secret" && k.issue && s.issues:
 		f.Active, f.Why = false, "unsure: "+why+"; an operation may exist to return it. Uncomment it if it may never leave"
 	}
-	if !s.answers {
-		f.Why += ", in requests only"
-	}
+	f.answers = s.answers
 	switch {
 	case s.n.Kind != tree.Object: // true: OpenAPI 3.1
 		f.Active, f.Why = false, "unsure: "+why+", but its schema is "+s.n.Text+": write an object there first"
@@ -152,6 +161,14 @@ func (p *Proposal) field(s *node, k *kind, why string, types []string) *Field {
 		f.ref, f.wrap = s.n.Get("$ref").Str(), p.doc.Is30()
 	}
 	return f
+}
+
+// structured reports whether values are objects, or lists of objects.
+func (p *Proposal) structured(n *tree.Node, types []string) bool {
+	if items := p.schemas.follow(n).Get("items"); items != nil && slices.Contains(types, "array") {
+		return slices.Contains(p.schemas.types(items), "object")
+	}
+	return slices.Contains(types, "object")
 }
 
 func orValue(s string) string {
@@ -203,12 +220,12 @@ func issuing(o *Operation) bool {
 	return slices.ContainsFunc(all, handed)
 }
 
-// handout reports whether a credential stands in an object that is not a thing with an id, and holds little else: what an
+// handout reports whether a credential stands in an answer that is not a thing with an id and holds little else: what an
 // operation answers that hands it out.
 func handout(s *node) bool {
 	const little = 5
 	siblings := s.parent.n.Get("properties")
-	return len(siblings.Members) <= little && !slices.ContainsFunc(siblings.Members, func(m tree.Member) bool {
+	return s.parent.whole && len(siblings.Members) <= little && !slices.ContainsFunc(siblings.Members, func(m tree.Member) bool {
 		w := singulars(m.Name)
 		return len(w) > 0 && (w[len(w)-1] == "id" || w[len(w)-1] == "uuid")
 	})
@@ -218,7 +235,7 @@ func handout(s *node) bool {
 func (p *Proposal) issued() []string {
 	var out []string
 	for _, f := range p.Fields {
-		if !f.Active && f.Class == "secret" {
+		if !f.Active && f.answers && f.Class == "secret" {
 			out = append(out, shown(f.Name)+" in "+shown(f.Pointer))
 		}
 	}

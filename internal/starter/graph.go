@@ -33,6 +33,7 @@ type node struct {
 	name    string // of a property: its name
 
 	answers   bool // some answer may hold it
+	whole     bool // it is a whole answer, or all that an answer holds
 	issues    bool // an answer of an operation that hands out credentials may
 	resources []string
 }
@@ -191,6 +192,9 @@ func (p *Proposal) reach() {
 			for _, m := range r.Content {
 				if s := p.schemas.at(m.Schema); s != nil {
 					p.schemas.mark(s, o.Resource, issues && success)
+					if success {
+						p.schemas.whole(s)
+					}
 				}
 			}
 		}
@@ -212,6 +216,40 @@ func (g *graph) mark(s *node, resource string, issues bool) {
 			queue = append(queue, now.to...)
 		}
 	}
+}
+
+// whole marks what a whole answer is made of: the schema, those that judge the same value, and the one property of an
+// object that has no other.
+func (g *graph) whole(s *node) {
+	for queue := []*node{s}; len(queue) > 0; {
+		now := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		if now.whole {
+			continue
+		}
+		now.whole = true
+		properties := now.n.Get("properties")
+		for _, c := range now.to {
+			inner := c.parent == now && properties.Get(c.name) == c.n
+			if inner && len(properties.Members) > 1 || !inner && !g.same(now, c) {
+				continue
+			}
+			queue = append(queue, c)
+		}
+	}
+}
+
+// same reports whether a schema judges the very value another judges.
+func (g *graph) same(s, c *node) bool {
+	if ref := s.n.Get("$ref").Str(); ref != "" && g.resolve(ref).n == c.n {
+		return true
+	}
+	for _, keyword := range []string{"allOf", "anyOf", "oneOf"} {
+		if list := s.n.Get(keyword); list != nil && slices.Contains(list.Items, c.n) {
+			return true
+		}
+	}
+	return false
 }
 
 // within is the name of what declares a property: the property or component above it.

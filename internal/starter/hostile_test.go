@@ -3,6 +3,7 @@ package starter
 import (
 	"crypto/rand"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -143,6 +144,11 @@ func noInjection(t testing.TB, name string) {
 			if strings.HasPrefix(perm, "portreeve:") || strings.Contains(perm, "*") {
 				t.Fatalf("%q gives the permission %q", name, perm)
 			}
+		}
+	}
+	for _, op := range p.Operations {
+		if op.Permission != "" && !slices.Contains(c.Roles["admin"], op.Permission) {
+			t.Fatalf("%s asks for %s, which nobody has", op, op.Permission)
 		}
 	}
 	for _, decision := range p.Decisions {

@@ -31,6 +31,9 @@ func (p *Proposal) owners() {
 		}
 		if o.Object != nil {
 			o.Object.Unless = o.asked() + ":any"
+			if o.Object.Active && o.has != "" { // who wrote the permission thought about the operation
+				o.Object.Active, o.Object.Why = false, "unsure: "+strings.TrimPrefix(o.Object.Why, "guess: ")+", but x-portreeve is there and names no object"
+			}
 		}
 	}
 }

@@ -91,8 +91,9 @@ type Field struct {
 	Why          string
 	Active       bool // false: only a comment
 
-	ref  string // of the schema, "" when it is written out
-	wrap bool   // OpenAPI 3.0 ignores what stands beside $ref: the reference goes into allOf
+	answers bool   // some answer may hold it
+	ref     string // of the schema, "" when it is written out
+	wrap    bool   // OpenAPI 3.0 ignores what stands beside $ref: the reference goes into allOf
 }
 
 // Role is a proposed role.
@@ -128,8 +129,9 @@ func Propose(d *spec.Document, o Options) (*Proposal, error) {
 type Counts struct {
 	Operations       int            `json:"operations"`
 	Public           int            `json:"public"`
-	Permissions      int            `json:"permissions"` // operations that got one
-	Objects          int            `json:"objects"`     // operations that got an ownership rule
+	Permissions      int            `json:"permissions"`      // operations that got one
+	PermissionsKept  int            `json:"permissions_kept"` // operations that had one
+	Objects          int            `json:"objects"`          // operations that got an ownership rule
 	ObjectsCommented int            `json:"objects_commented"`
 	Fields           int            `json:"fields"` // properties that got a class
 	FieldsCommented  int            `json:"fields_commented"`
@@ -145,6 +147,9 @@ func (p *Proposal) Counts() Counts {
 		}
 		if op.Permission != "" {
 			c.Permissions++
+		}
+		if op.has != "" {
+			c.PermissionsKept++
 		}
 		switch {
 		case op.Object == nil:
@@ -184,7 +189,7 @@ func (p *Proposal) decide() {
 	}
 	p.list("take an id, and nothing says whose the object is: whoever has the permission reaches every one", p.ownerless())
 	p.list("return what is named like a secret, and may exist to return it: decide whether it may leave (comments in the overlay)", p.issued())
-	p.list("are public in the document: say why and who agreed (comments in the overlay), or remove security: [] there", p.match(func(o *Operation) bool { return o.Public }))
+	p.list("are public in the document: say why and who agreed (comments in the overlay), or remove security: [] there", p.match(func(o *Operation) bool { return o.Public && o.op.Ext.Public == nil }))
 	p.list("can be called without a credential, so that no permission is asked: decide whether they should be", p.match(func(o *Operation) bool { return o.anonymous }))
 	p.list("name servers of their own; the gate sends them to upstream.url like all others", p.match(func(o *Operation) bool { return p.doc.Node(o.op.Pointer).Get("servers") != nil }))
 	p.decision("help.contact: whom to tell about a weakness; it is served as /.well-known/security.txt")

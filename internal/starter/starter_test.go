@@ -98,7 +98,7 @@ components:
         salary: {type: object, properties: {amount: {type: number}}}
         passwordHash: {type: string}
         api_token: {type: string}
-    Session: {type: object, properties: {access_token: {type: string}, token_type: {type: string, enum: [bearer]}, total_tokens: {type: integer}}}
+    Session: {type: object, properties: {access_token: {type: string}, token_type: {type: string, enum: [bearer]}, total_tokens: {type: integer}, output_tokens: {type: string}, connections_per_ip: {type: integer}}}
     Ticket: {type: object, properties: {id: {type: integer}, created_by: {type: string}, next_page_token: {type: string}}}
     Report: {type: object, properties: {id: {type: integer}, owner: {type: object, properties: {id: {type: string}}}}}
 paths:
@@ -204,7 +204,7 @@ func TestClasses(t *testing.T) {
 		t.Errorf("what hands out a token would stop doing so: %+v", f)
 	}
 	for _, f := range p.Fields {
-		for _, harmless := range []string{"emailVerified", "token_type", "total_tokens", "next_page_token", "note", "amount"} {
+		for _, harmless := range []string{"emailVerified", "token_type", "total_tokens", "output_tokens", "connections_per_ip", "next_page_token", "note", "amount"} {
 			if f.Name == harmless {
 				t.Errorf("%s has the class %s", f.Pointer, f.Class)
 			}
@@ -220,7 +220,7 @@ func TestClassify(t *testing.T) {
 		"email": "personal", "contactEmail": "personal", "Email-Address": "personal", "emailaddress": "personal", "phoneNumbers": "personal", "ip": "personal", "clientIP": "personal",
 		"dateOfBirth": "personal", "firstName": "personal", "SSN": "sensitive", "socialSecurityNumber": "sensitive", "IBAN": "sensitive", "taxID": "sensitive",
 		"pan": "cardholder", "creditCardNumber": "cardholder", "cardnumber": "cardholder", "CVV2": "secret", "client_secret": "secret", "apiKey": "secret", "refreshTokens": "secret", "userPassword": "secret",
-		"passwordChangedAt": "", "email_subject": "", "zipper": "", "shipping": "", "company": "", "spanish": "", "expand": "", "script": "", "syncToken": "", "primary_key": "", "description": "", "token_id": "",
+		"passwordChangedAt": "", "email_subject": "", "zipper": "", "shipping": "", "company": "", "spanish": "", "expand": "", "script": "", "syncToken": "", "stop_token": "", "primary_key": "", "description": "", "token_id": "",
 	} {
 		got := ""
 		if k := classify(name, ""); k != nil {

@@ -74,6 +74,9 @@ func demonstrate(ctx context.Context, s Streams, o demoOptions) (err error) {
 	if o.json && !o.once {
 		return usagef("--json goes with --once")
 	}
+	if _, _, err := net.SplitHostPort(o.naked); err != nil {
+		return usagef("--naked-listen %q is not an address with a port", o.naked)
+	}
 	if !loopback(o.naked) && strings.TrimSpace(o.expose) == "" {
 		return usagef("--naked-listen %s is not on loopback, and the naked API gives everything to everybody\nhint: use 127.0.0.1, or say why with --unsafe-expose-naked REASON", o.naked)
 	}
@@ -112,7 +115,7 @@ func loopback(listen string) bool {
 // demoDirectory makes the data directory. One that is not the demonstration's is not written into.
 func demoDirectory(dir string) (path string, clean func() error, err error) {
 	if dir == "" {
-		path, err = os.MkdirTemp("", "portreeve-demo-")
+		path, err = os.MkdirTemp("", "portreeve-")
 		if err != nil {
 			return "", nil, fmt.Errorf("making a temporary directory: %w", err)
 		}
@@ -127,7 +130,7 @@ func demoDirectory(dir string) (path string, clean func() error, err error) {
 	if _, err := os.Lstat(filepath.Join(path, "lock")); errors.Is(err, fs.ErrNotExist) {
 		for _, name := range []string{demo.DocumentName, demo.ConfigurationName, demo.FileName} {
 			if _, err := os.Lstat(filepath.Join(path, name)); !errors.Is(err, fs.ErrNotExist) {
-				return "", nil, usagef("--data %s holds a %s that is not the demonstration's\nhint: name a new directory", dir, name)
+				return "", nil, usagef("--data %s: there is %s already, and it is not the demonstration's\nhint: name a new directory", dir, name)
 			}
 		}
 	}

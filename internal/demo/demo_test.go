@@ -5,16 +5,22 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/portreeve/portreeve/internal/jose"
 	"github.com/portreeve/portreeve/internal/store/sqlite"
@@ -158,9 +164,6 @@ func TestNakedAgainstFixed(t *testing.T) {
 		if !r.Lawful() {
 			attacks++
 		}
-		if r.ID == "security-contact" {
-			continue // Naked has none; it is the gate's to give, and Fixed's
-		}
 		if !r.Shown() {
 			t.Errorf("%s: not shown on the naked side: %s", r.ID, describe(r.Naked))
 		}
@@ -197,4 +200,154 @@ func describe(s Side) string {
 	return b.String()
 }
 
-var _ = io.Discard
+// Each judge can fail: with Naked in the guard's place no attack is held off, with Fixed in Naked's none does harm, and
+// with nobody there nothing is held and nothing works.
+func TestJudgesCanFail(t *testing.T) {
+	w := newTown(t)
+	ids := w.identities(t)
+	forged, err := Forge(issuer, audience, w.signer.Sign, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	naked := func() string {
+		db := scratch(t)
+		if err := SeedNaked(t.Context(), db, ids); err != nil {
+			t.Fatal(err)
+		}
+		return serve(t, Naked(db))
+	}
+	fixed := serve(t, w.fixed(t, ids, slog.New(slog.DiscardHandler)))
+	unguarded := naked()
+	e := Endpoints{Naked: fixed, Guarded: unguarded, Around: unguarded, Identities: ids}
+	for _, r := range Run(t.Context(), e, Demonstrations(forged)) {
+		if r.Lawful() {
+			continue
+		}
+		if r.Held() {
+			t.Errorf("%s: held where nothing guards: %s", r.ID, describe(r.Guarded))
+		}
+		if r.Shown() {
+			t.Errorf("%s: does harm where there is no fault: %s", r.ID, describe(r.Naked))
+		}
+	}
+	dead := httptest.NewServer(http.NotFoundHandler())
+	dead.Close()
+	rows := Run(t.Context(), Endpoints{Naked: unguarded, Guarded: dead.URL, Around: dead.URL, Identities: ids}, Demonstrations(forged))
+	for _, r := range rows {
+		if r.Held() {
+			t.Errorf("%s: held by nobody", r.ID)
+		}
+	}
+	if NewReport(rows).Held {
+		t.Error("the report says that nobody holds everything")
+	}
+}
+
+func TestPrint(t *testing.T) {
+	w := newTown(t)
+	ids := w.identities(t)
+	secret := ids[0].Password
+	body := `{"password":"` + secret + `","note":"` + "\x1b[31m" + strings.Repeat("wide ", 40) + `"}`
+	answer := func(status int) Side {
+		return Side{[]Answer{{Status: status, Body: body, Header: http.Header{}}}, []int{0}}
+	}
+	d := Demonstration{ID: "x", Controls: []string{"expose.minimal-fields", "authz.object"}, Title: "the title", Calls: []Call{{As: "alice", Path: "/api/users/1"}},
+		Fault: has(0, "password"), Refused: []int{404}}
+	rows := []Row{{d, answer(200), answer(200)}, {d, answer(200), answer(404)}}
+	e := Endpoints{Naked: "http://127.0.0.1:1", Guarded: "http://127.0.0.1:2", File: "demo.json", Identities: ids}
+	var b strings.Builder
+	held, err := Print(&b, e, rows)
+	if err != nil || held {
+		t.Errorf("held %v, %v", held, err)
+	}
+	out := b.String()
+	for _, want := range []string{"== expose.minimal-fields ", "# attack: the title (authz.object)", "HARM\n", "FAILED\n", "held\n", "NOT AS IT MUST BE: x (the title)",
+		"2 attacks: 2 do harm to the naked side, 1 are held off", `$(jq -r '.identities[0].token' demo.json)`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, secret) || strings.Contains(out, "\x1b") {
+		t.Errorf("a secret or an escape sequence is in\n%s", out)
+	}
+	for line := range strings.SplitSeq(out, "\n") {
+		if len([]rune(line)) > width {
+			t.Errorf("%d columns: %s", len([]rune(line)), line)
+		}
+	}
+}
+
+func TestFile(t *testing.T) {
+	dir := t.TempDir()
+	want := File{"g", "n", "a", "d", []Identity{{"alice", "employee", 1, "p", "t", "k"}}}
+	if err := want.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(dir, FileName))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	got, err := ReadFile(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The injection is real, and it stays inside.
+func TestInjectionWritesNoFile(t *testing.T) {
+	w := newTown(t)
+	ids := w.identities(t)
+	db := scratch(t)
+	if err := SeedNaked(t.Context(), db, ids); err != nil {
+		t.Fatal(err)
+	}
+	base := serve(t, Naked(db))
+	target := filepath.Join(t.TempDir(), "owned.db")
+	for _, statement := range []string{"ATTACH '" + target + "' AS o", "ATTACH '" + target + "' AS o; CREATE TABLE o.t (a)", "VACUUM INTO '" + target + "'"} {
+		resp, err := http.Get(base + "/api/users/" + url.PathEscape("1; "+statement) + "/posts")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != 500 || strings.HasPrefix(statement, "ATTACH") && !strings.Contains(string(b), "too many attached databases") {
+			t.Errorf("%s: %d %.200s %v", statement, resp.StatusCode, b, err)
+		}
+		if _, err := os.Stat(target); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s wrote %s", statement, target)
+		}
+	}
+}
+
+// What Fixed keeps is not what it was given.
+func TestFixedKeepsNoSecrets(t *testing.T) {
+	w := newTown(t)
+	ids := w.identities(t)
+	db := scratch(t)
+	if err := SeedFixed(t.Context(), db, ids); err != nil {
+		t.Fatal(err)
+	}
+	h, err := Fixed(db, FixedOptions{Authority: w, Origin: "https://app.example.com", Contact: "mailto:s@example.com", Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := Endpoints{Guarded: serve(t, h), Identities: ids}
+	pay := Call{As: "bob", Method: "POST", Path: "/api/payments", Body: `{"amount":1,"currency":"EUR","card_number":"4000056655665556","cvv":"9876"}`}
+	if a := pay.send(t.Context(), newClient(), &e, e.Guarded); a.Status != 201 {
+		t.Fatalf("%d %s %v", a.Status, a.Body, a.Err)
+	}
+	for _, query := range []string{`SELECT group_concat(coalesce(card_number, '') || coalesce(cvv, '')) FROM payments`, `SELECT group_concat(coalesce(password, '')) FROM users`} {
+		var all string
+		if err := db.QueryRow(query).Scan(&all); err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range []string{"4111111111111111", "737", "4000056655665556", "9876", ids[0].Password, ids[4].Password} {
+			if strings.Contains(all, secret) {
+				t.Errorf("%s holds %s", query, secret)
+			}
+		}
+	}
+}

@@ -34,8 +34,8 @@ func Print(w io.Writer, e Endpoints, rows []Row) (held bool, err error) {
 		for i := range r.Calls {
 			fmt.Fprintln(b, wrap(r.Calls[i].Curl(&e, e.base(&r.Calls[i], true)), width))
 		}
-		line(b, "naked", &r.Demonstration, &r.Naked, r.nakedWord())
-		line(b, "guarded", &r.Demonstration, &r.Guarded, r.guardedWord())
+		line(b, "naked", &r.Demonstration, &r.Naked, r.nakedWord(), e.hide)
+		line(b, "guarded", &r.Demonstration, &r.Guarded, r.guardedWord(), e.hide)
 	}
 	t := tally(rows)
 	fmt.Fprintf(b, "\n%s\n", strings.Repeat("=", width))
@@ -112,9 +112,22 @@ func heading(w io.Writer, d *Demonstration) {
 }
 
 // line writes what one side answered: its statuses, the part that tells, and what that means.
-func line(w io.Writer, side string, d *Demonstration, s *Side, word string) {
+func line(w io.Writer, side string, d *Demonstration, s *Side, word string, hide func(string) string) {
 	head := fmt.Sprintf("  %-8s %-15s ", side, s.statuses())
-	fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%s%-*s %6s", head, width-8-utf8.RuneCountInString(head), s.excerpt(d, width-8-utf8.RuneCountInString(head)), word), " "))
+	room := width - 8 - utf8.RuneCountInString(head)
+	fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%s%-*s %6s", head, room, s.excerpt(d, room, hide), word), " "))
+}
+
+// hide takes the identities' secrets out of a text: that a side gave one away can be shown without giving it away again.
+func (e *Endpoints) hide(s string) string {
+	for _, id := range e.Identities {
+		for _, secret := range []string{id.Password, id.Token, id.APIKey} {
+			if secret != "" {
+				s = strings.ReplaceAll(s, secret, "(hidden here)")
+			}
+		}
+	}
+	return s
 }
 
 // statuses returns the statuses of all answers, like ones together: "200 x10, 429 x2".
@@ -139,7 +152,7 @@ func (s *Side) statuses() string {
 }
 
 // excerpt returns the part of the last answer that tells most, in one line of plain text.
-func (s *Side) excerpt(d *Demonstration, room int) string {
+func (s *Side) excerpt(d *Demonstration, room int, hide func(string) string) string {
 	last := &s.Answers[len(s.Answers)-1]
 	if last.Err != nil {
 		return shorten(flat(last.Err.Error()), room)
@@ -149,9 +162,9 @@ func (s *Side) excerpt(d *Demonstration, room int) string {
 		if value == "" {
 			value = "(none)"
 		}
-		return shorten(flat(d.Show+": "+value), room)
+		return shorten(flat(d.Show+": "+hide(value)), room)
 	}
-	text := flat(last.Body)
+	text := flat(hide(last.Body))
 	if text == "" {
 		return "(no body)"
 	}

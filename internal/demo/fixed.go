@@ -61,7 +61,7 @@ func Fixed(db *sql.DB, o FixedOptions) (http.Handler, error) {
 		limit  int
 		window time.Duration
 	}{{&f.address, "address", 3000, time.Minute}, {&f.principal, "principal", 100, time.Hour}, {&f.failures, "failures", 30, time.Minute},
-		{&f.logins, "login", 5, time.Minute}, {&f.expensive, "expensive", 10, time.Minute}} {
+		{&f.logins, "login", 10, time.Minute}, {&f.expensive, "expensive", 10, time.Minute}} {
 		if *l.to, err = meter.Window(l.name, l.limit, l.window); err != nil {
 			return nil, err
 		}

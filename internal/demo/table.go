@@ -332,7 +332,7 @@ var injected = []Demonstration{
 		Calls: []Call{{As: "bob", Path: "/api/search?q=%3Cscript%3Ealert(1)%3C/script%3E", Header: []string{"Accept: text/html"}}},
 		Fault: func(a []Answer) bool {
 			return strings.HasPrefix(a[0].Header.Get("Content-Type"), "text/html") && strings.Contains(a[0].Body, "<script>alert(1)</script>")
-		}, Refused: []int{200, 502}},
+		}, Refused: []int{200}, Show: "Content-Type"},
 }
 
 var talkative = []Demonstration{
@@ -370,7 +370,7 @@ var unlimited = []Demonstration{
 	{ID: "flood", Controls: []string{"limit.global", "limit.algorithm"}, Title: "a hundred and one requests of one caller",
 		Calls: []Call{{As: "erin", Path: "/api/users/5", Times: 101}}, Fault: unlimitedly, Refused: []int{429}, Holds: comeBack, Show: "Retry-After"},
 	{ID: "password-guessing", Controls: []string{"authn.bruteforce"}, Title: "guessing a password",
-		Calls: []Call{{Method: "POST", Path: "/api/login", Body: `{"username":"bob","password":"123456"}`, Times: 8}}, Fault: unlimitedly, Refused: []int{429}, Holds: comeBack, Show: "Retry-After"},
+		Calls: []Call{{Method: "POST", Path: "/api/login", Body: `{"username":"bob","password":"123456"}`, Times: 14}}, Fault: unlimitedly, Refused: []int{429}, Holds: comeBack, Show: "Retry-After"},
 	{ID: "credential-guessing", Controls: []string{"authn.bruteforce"}, Title: "guessing API keys; this address is then locked for a minute",
 		Calls: []Call{{Path: "/api/protected", Header: []string{"X-API-Key: guess"}, Times: 31}}, Fault: unlimitedly, Refused: []int{429}, Holds: comeBack, Show: "Retry-After"},
 }

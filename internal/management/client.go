@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/portreeve/portreeve/internal/deployment"
+	"github.com/portreeve/portreeve/internal/keys"
 )
 
 // Client speaks the management API.
@@ -149,12 +150,20 @@ func (c *Client) Keys(ctx context.Context, owner string) (KeyList, error) {
 
 // RotateKey makes a key's successor.
 func (c *Client) RotateKey(ctx context.Context, id string, overlap time.Duration) (Key, error) {
-	return call[Key](ctx, c, "POST", "/v1/keys/"+url.PathEscape(id)+"/rotate", Rotation{int64(overlap / time.Second)})
+	return c.key(ctx, id, "rotate", Rotation{int64(overlap / time.Second)})
 }
 
 // RevokeKey ends a key for good.
 func (c *Client) RevokeKey(ctx context.Context, id string) (Key, error) {
-	return call[Key](ctx, c, "POST", "/v1/keys/"+url.PathEscape(id)+"/revoke", nil)
+	return c.key(ctx, id, "revoke", nil)
+}
+
+// key acts on one key. What cannot be an id does not become a path.
+func (c *Client) key(ctx context.Context, id, verb string, body any) (Key, error) {
+	if err := keys.CheckID(id); err != nil {
+		return Key{}, err
+	}
+	return call[Key](ctx, c, "POST", "/v1/keys/"+id+"/"+verb, body)
 }
 
 // AddUser makes a user.
@@ -169,17 +178,24 @@ func (c *Client) Users(ctx context.Context) (UserList, error) {
 
 // DisableUser ends a user's tokens and stops their keys.
 func (c *Client) DisableUser(ctx context.Context, name string) (User, error) {
-	return call[User](ctx, c, "POST", "/v1/users/"+url.PathEscape(name)+"/disable", nil)
+	return c.user(ctx, name, "disable", nil)
 }
 
 // EnableUser undoes DisableUser.
 func (c *Client) EnableUser(ctx context.Context, name string) (User, error) {
-	return call[User](ctx, c, "POST", "/v1/users/"+url.PathEscape(name)+"/enable", nil)
+	return c.user(ctx, name, "enable", nil)
 }
 
 // SetPassword replaces a user's password and ends all their tokens.
 func (c *Client) SetPassword(ctx context.Context, name, password string) (User, error) {
-	return call[User](ctx, c, "POST", "/v1/users/"+url.PathEscape(name)+"/password", NewPassword{password})
+	return c.user(ctx, name, "password", NewPassword{password})
+}
+
+func (c *Client) user(ctx context.Context, name, verb string, body any) (User, error) {
+	if err := keys.CheckName(name); err != nil {
+		return User{}, err
+	}
+	return call[User](ctx, c, "POST", "/v1/users/"+url.PathEscape(name)+"/"+verb, body)
 }
 
 // IssueToken signs a token.

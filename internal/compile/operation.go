@@ -306,7 +306,8 @@ func (b *builder) sensitive(n *tree.Node, seen map[*tree.Node]bool) bool {
 // join makes a further alternative part of one wire operation: a body or an answer may follow either schema, a
 // parameter is required only where both require it. What guards them must be the same.
 func (b *builder) join(into, other *plan.Operation, op *spec.Operation) {
-	if !same(into.Security, other.Security) || into.Authz.Permission != other.Authz.Permission || !same(into.Object, other.Object) {
+	if !same(into.Security, other.Security) || !same(into.Authz, other.Authz) || !same(into.Object, other.Object) ||
+		into.Request.Undeclared != other.Request.Undeclared || into.Request.MaxBody != other.Request.MaxBody {
 		b.fault(op.At, "give both the same security and x-portreeve", "%s %s#%s is the same request as %s, but is guarded differently", op.Method, op.Path, op.Fragment, into.ID)
 		return
 	}

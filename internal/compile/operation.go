@@ -254,27 +254,36 @@ func inferID(op *spec.Operation) string {
 	return "$request.path." + name
 }
 
-// record: what changes something or touches sensitive fields is recorded before it happens.
+// record: what changes something or touches sensitive fields is recorded before it happens. A document may ask for more,
+// never for less.
 func (b *builder) record(op *spec.Operation, out *plan.Operation) plan.Record {
+	natural := plan.Async
+	if op.Method != http.MethodGet && op.Method != http.MethodHead && op.Method != http.MethodOptions || b.disclosesSensitive(out) {
+		natural = plan.Sync
+	}
 	switch op.Ext.Record {
 	case "sync":
 		return plan.Sync
 	case "async":
-		return plan.Async
+		if natural == plan.Sync {
+			b.fault(op.Ext.At, "remove record: async", "%s %s changes something or shows sensitive fields: it is recorded before it happens", op.Method, op.Path)
+		}
 	}
-	if op.Method != http.MethodGet && op.Method != http.MethodHead && op.Method != http.MethodOptions {
-		return plan.Sync
-	}
+	return natural
+}
+
+// disclosesSensitive reports whether an answer has a sensitive or cardholder field.
+func (b *builder) disclosesSensitive(out *plan.Operation) bool {
 	for _, a := range out.Answers {
 		for _, m := range a.Media {
 			for _, pointer := range m.Schemas {
 				if b.sensitive(b.d.Node(pointer), map[*tree.Node]bool{}) {
-					return plan.Sync
+					return true
 				}
 			}
 		}
 	}
-	return plan.Async
+	return false
 }
 
 func (b *builder) sensitive(n *tree.Node, seen map[*tree.Node]bool) bool {

@@ -302,8 +302,12 @@ var exposed = []Demonstration{
 }
 
 var unvalidated = []Demonstration{
-	{ID: "no-validation", Controls: []string{"validate.request"}, Title: "a user called x!, seven years old, whose address is no address",
-		Calls: []Call{{As: "dave", Method: "POST", Path: "/api/users", Body: `{"username":"x!","email":"nope","age":7,"role":"employee"}`}, find("x%21")}, Fault: named(1, "x!"), Refused: []int{400}},
+	{ID: "bad-username", Controls: []string{"validate.request"}, Title: "a user called x!x!",
+		Calls: []Call{{As: "dave", Method: "POST", Path: "/api/users", Body: `{"username":"x!x!","email":"x@example.com","age":30,"role":"employee"}`}, find("x%21x%21")}, Fault: named(1, "x!x!"), Refused: []int{400}},
+	{ID: "under-age", Controls: []string{"validate.request"}, Title: "a user who is seven years old",
+		Calls: []Call{{As: "dave", Method: "POST", Path: "/api/users", Body: `{"username":"child1","email":"child1@example.com","age":7,"role":"employee"}`}, find("child1")}, Fault: named(1, "child1"), Refused: []int{400}},
+	{ID: "bad-email", Controls: []string{"validate.request"}, Title: "a user whose e-mail address is none",
+		Calls: []Call{{As: "dave", Method: "POST", Path: "/api/users", Body: `{"username":"noaddress1","email":"nope","age":30,"role":"employee"}`}, find("noaddress1")}, Fault: named(1, "noaddress1"), Refused: []int{400}},
 	{ID: "unknown-role", Controls: []string{"validate.request"}, Title: "a user whose role does not exist",
 		Calls: []Call{{As: "dave", Method: "POST", Path: "/api/users", Body: `{"username":"wizard1","email":"w@example.com","age":30,"role":"wizard"}`}, find("wizard1")}, Fault: named(1, "wizard1"), Refused: []int{400}},
 	{ID: "mass-assignment", Controls: []string{"validate.write-properties"}, Title: "bob raises his own salary with his phone number",

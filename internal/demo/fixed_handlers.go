@@ -184,12 +184,12 @@ type userCreate struct {
 var alphanumeric = regexp.MustCompile(`^[A-Za-z0-9]{3,50}$`)
 
 func (u *userCreate) valid() bool {
-	return u.Username != nil && u.Email != nil && u.Age != nil && u.Role != nil && alphanumeric.MatchString(*u.Username) && address821(*u.Email) &&
+	return u.Username != nil && u.Email != nil && u.Age != nil && u.Role != nil && alphanumeric.MatchString(*u.Username) && bareAddress(*u.Email) &&
 		*u.Age >= 18 && *u.Age <= 120 && grants[*u.Role] != nil
 }
 
-// address821 reports whether s is a bare e-mail address.
-func address821(s string) bool {
+// bareAddress reports whether s is an e-mail address and nothing beside it.
+func bareAddress(s string) bool {
 	a, err := mail.ParseAddress(s)
 	return err == nil && a.Address == s && len(s) <= 254
 }
@@ -230,7 +230,7 @@ type userUpdate struct {
 var telephone = regexp.MustCompile(`^\+[0-9][0-9-]{6,20}$`)
 
 func (u *userUpdate) valid() bool {
-	return (u.Email != nil || u.Address != nil || u.Phone != nil) && (u.Email == nil || address821(*u.Email)) &&
+	return (u.Email != nil || u.Address != nil || u.Phone != nil) && (u.Email == nil || bareAddress(*u.Email)) &&
 		(u.Address == nil || *u.Address != "" && utf8.RuneCountInString(*u.Address) <= 200) && (u.Phone == nil || telephone.MatchString(*u.Phone))
 }
 
@@ -410,7 +410,7 @@ func (f *fixed) expensiveOperation(w http.ResponseWriter, _ *http.Request, _ Cal
 	return f.send(w, http.StatusOK, map[string]string{"digest": work()})
 }
 
-// payment keeps no card number: its last four digits, and a token that stands for it elsewhere. The code is never kept.
+// payment keeps of a card the last four digits. Its code is never kept (PCI DSS 3.3.1).
 type payment struct {
 	ID          int64  `json:"id"`
 	OwnerID     int64  `json:"owner_id"`

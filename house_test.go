@@ -48,7 +48,7 @@ var places = []place{
 
 	// The verbs.
 	{"internal/gate", 50}, {"internal/gate/exchange", 30}, {"internal/gate/*", 40},
-	{"internal/report/*", 55},
+	{"internal/report", 57}, {"internal/report/style", 52}, {"internal/report/*", 55},
 	{"internal/attack", 50}, {"internal/attack/forge", 40},
 	{"internal/lint", 50}, {"internal/evidence", 50}, {"internal/issuer", 50}, {"internal/demo", 50},
 	{"internal/starter", 40},

@@ -21,6 +21,7 @@ func (x *Exchange) Run(prologue int, origin Origin) {
 	if !x.enter(x.Chain.Steps[:prologue]) || !x.enter(x.Chain.Steps[prologue:]) {
 		return
 	}
+	x.Out.ask()
 	switch origin.Answer(x) {
 	case Pass:
 		x.Out.finish()
@@ -72,7 +73,7 @@ func (x *Exchange) watched(s *Step) bool {
 // end is the one way out: it recovers, tells the client what is left to tell, and closes every step.
 func (x *Exchange) end() {
 	if p := recover(); p != nil {
-		x.Out.fail(internalRefusal("panic", fmt.Errorf("%w: %v\n%s", errPanicked, p, debug.Stack())))
+		x.Out.fail(panicRefusal(p))
 	}
 	x.Out.close()
 	for _, s := range x.Chain.close {
@@ -81,6 +82,11 @@ func (x *Exchange) end() {
 	if x.abort {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// panicRefusal tells, for the log alone, what panicked and where.
+func panicRefusal(p any) Refusal {
+	return internalRefusal("panic", fmt.Errorf("%w: %v\n%s", errPanicked, p, debug.Stack()))
 }
 
 // closeStep runs one Close; a panic in it must not keep the others from running.
@@ -98,7 +104,7 @@ func (x *Exchange) dress() (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			ok = false
-			x.No = internalRefusal("panic", fmt.Errorf("%w: %v", errPanicked, p))
+			x.No = panicRefusal(p)
 		}
 	}()
 	for _, s := range x.Chain.dress {

@@ -20,7 +20,8 @@ var ErrRefused = errors.New("the answer was refused")
 type sinkState uint8
 
 const (
-	waiting  sinkState = iota // no head yet
+	barred   sinkState = iota // the request is not passed yet: whoever writes now is no origin
+	waiting                   // no head yet
 	holding                   // the whole body is collected
 	cutting                   // item by item; the head may have left
 	relaying                  // bytes are copied; the head has left
@@ -92,9 +93,29 @@ func (s *Sink) SetStatus(code int) { s.status = code }
 // Written returns the body bytes that left.
 func (s *Sink) Written() int64 { return s.written }
 
-// Deliver fixes how the body travels; a step calls it once in Head. framing is needed for items alone.
+// Deliver fixes how the body travels; a step calls it in Head. framing is needed for items alone. What is fixed may be
+// fixed again, but never be loosened: that is no rule, and refuses.
 func (s *Sink) Deliver(d plan.Delivery, framing Framing) {
+	if s.fixed && strictness(d) < strictness(s.deliver) {
+		s.deliver, s.framing = "", nil
+		return
+	}
 	s.deliver, s.framing, s.fixed = d, framing, true
+}
+
+// strictness orders deliveries by how much of a body may leave unjudged. What is no delivery is the strictest: it refuses.
+func strictness(d plan.Delivery) int {
+	switch d {
+	case plan.Relay:
+		return 0
+	case plan.Items:
+		return 1
+	case plan.Hold:
+		return 2
+	case plan.Empty:
+		return 3
+	}
+	return 4
 }
 
 // Delivery returns what Deliver fixed.
@@ -118,7 +139,7 @@ func (s *Sink) head(code int) {
 		if step.Head == nil {
 			continue
 		}
-		if !s.passed(step, step.Head(s.x)) {
+		if !s.passed(step, s.askHead(step)) {
 			s.refuseLocked(step)
 			return
 		}
@@ -152,9 +173,31 @@ func (s *Sink) passed(step *Step, v Verdict) bool {
 		return true
 	case Refused:
 		return s.x.watched(step)
+	case panicked:
+		return false
 	}
 	s.x.No = internalRefusal("undecided", errUndecided)
 	return false
+}
+
+// askHead and askPart ask one step. Its panic is caught here: an origin may write from any goroutine, where nobody else
+// would, and the process would end.
+func (s *Sink) askHead(step *Step) (v Verdict) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.x.No, v = panicRefusal(p), panicked
+		}
+	}()
+	return step.Head(s.x)
+}
+
+func (s *Sink) askPart(step *Step, dst, part []byte) (out []byte, v Verdict) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.x.No, out, v = panicRefusal(p), nil, panicked
+		}
+	}()
+	return step.Part(s.x, dst, part)
 }
 
 // Write takes bytes of the origin's body. It returns ErrRefused once the answer is refused or over.
@@ -243,16 +286,13 @@ func (s *Sink) judge(part []byte) ([]byte, bool) {
 		if step.Part == nil {
 			continue
 		}
-		out, v := step.Part(s.x, dst, part)
-		if v == Refused && s.x.watched(step) {
-			continue // the part goes on as it was
-		}
-		if v != Pass {
-			if v != Refused {
-				s.x.No = internalRefusal("undecided", errUndecided)
-			}
+		out, v := s.askPart(step, dst, part)
+		if !s.passed(step, v) {
 			s.x.Decided = step
 			return nil, false
+		}
+		if v != Pass {
+			continue // it was only watched: the part goes on as it was
 		}
 		if len(out) > 0 && (len(part) == 0 || &out[0] != &part[0]) {
 			s.spare, dst = out[:0], nil
@@ -361,11 +401,20 @@ func (s *Sink) deadline() {
 	}
 }
 
+// ask opens the sink for the origin.
+func (s *Sink) ask() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == barred {
+		s.state = waiting
+	}
+}
+
 // answer sends the bodiless reply of a step that answered by itself.
 func (s *Sink) answer() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != waiting || s.x.Reply.Status < 200 {
+	if s.state != barred || s.x.Reply.Status < 200 {
 		return
 	}
 	s.status, s.judged = s.x.Reply.Status, nil

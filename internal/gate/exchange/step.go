@@ -15,6 +15,8 @@ const (
 	Pass                     // go on
 	Refused                  // stop; Exchange.No says why
 	Answered                 // stop; the step answered by itself (a preflight): Exchange.Reply says what
+
+	panicked Verdict = 255 // stop; Exchange.No says how
 )
 
 // Step is one stage bound, at load, to one operation's rule. explain prints these very values. Nil functions cost

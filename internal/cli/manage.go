@@ -256,7 +256,8 @@ func readPassword(ctx context.Context, s Streams, user string) (string, error) {
 
 // hidden asks on a terminal. Ctrl-C ends the asking, with the terminal as it was.
 func hidden(ctx context.Context, f *os.File, w io.Writer, prompt string) ([]byte, error) {
-	before, err := term.GetState(int(f.Fd()))
+	fd := int(f.Fd())
+	before, err := term.GetState(fd)
 	if err != nil {
 		return nil, fmt.Errorf("reading password: %w", err)
 	}
@@ -267,7 +268,7 @@ func hidden(ctx context.Context, f *os.File, w io.Writer, prompt string) ([]byte
 	}
 	got := make(chan line, 1)
 	go func() {
-		text, err := term.ReadPassword(int(f.Fd()))
+		text, err := term.ReadPassword(fd)
 		got <- line{text, err}
 	}()
 	select {
@@ -279,6 +280,6 @@ func hidden(ctx context.Context, f *os.File, w io.Writer, prompt string) ([]byte
 		return l.text, nil
 	case <-ctx.Done():
 		fmt.Fprintln(w)
-		return nil, errors.Join(ctx.Err(), term.Restore(int(f.Fd()), before))
+		return nil, errors.Join(ctx.Err(), term.Restore(fd, before))
 	}
 }

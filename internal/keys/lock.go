@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -51,6 +52,11 @@ func Lock(dir, who string, now time.Time) (release func() error, err error) {
 		return nil, fmt.Errorf("locking data directory: %s is not a regular file", path)
 	case info.Mode().Perm()&^0o600 != 0: // whoever can open it can lock it, and so keep the gate from starting
 		return nil, fmt.Errorf("locking data directory: %s has mode %04o, wider than 0600: use chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	// Files that one user makes in another's directory keep that one from starting: root must not, by a command beside a
+	// service that just happens not to run.
+	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != uint32(os.Geteuid()) {
+		return nil, fmt.Errorf("locking data directory: %s is used by uid %d, and this process is uid %d: run it as that user", dir, owner, os.Geteuid())
 	}
 	switch err := flock(f); {
 	case errors.Is(err, unix.EWOULDBLOCK):

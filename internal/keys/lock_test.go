@@ -86,24 +86,34 @@ func TestOneProcessOwnsADirectory(t *testing.T) {
 }
 
 func TestLockRefusesWhatOthersCanReach(t *testing.T) {
-	for name, arrange := range map[string]func(dir string) error{
-		"a directory others may write to": func(dir string) error { return os.Chmod(dir, 0o770) },
-		"no directory":                    func(dir string) error { return os.Remove(dir) },
-		"a symbolic link": func(dir string) error {
+	for name, arrange := range map[string]func(t *testing.T, dir string) error{
+		"a directory others may write to": func(_ *testing.T, dir string) error { return os.Chmod(dir, 0o770) },
+		"no directory":                    func(_ *testing.T, dir string) error { return os.Remove(dir) },
+		"a symbolic link": func(_ *testing.T, dir string) error {
 			if err := os.WriteFile(filepath.Join(dir, "real"), nil, 0o600); err != nil {
 				return err
 			}
 			return os.Symlink("real", filepath.Join(dir, lockFile))
 		},
-		"a pipe": func(dir string) error { return unix.Mkfifo(filepath.Join(dir, lockFile), 0o600) },
-		"a file others may open": func(dir string) error {
+		"a pipe": func(_ *testing.T, dir string) error { return unix.Mkfifo(filepath.Join(dir, lockFile), 0o600) },
+		"a file others may open": func(_ *testing.T, dir string) error {
 			path := filepath.Join(dir, lockFile)
 			return errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, 0o644))
+		},
+		"a file of another user": func(t *testing.T, dir string) error {
+			path := filepath.Join(dir, lockFile)
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				return err
+			}
+			if err := os.Chown(path, 65534, 65534); err != nil {
+				t.Skip("only root can give a file away:", err)
+			}
+			return nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := private(t)
-			if err := arrange(dir); err != nil {
+			if err := arrange(t, dir); err != nil {
 				t.Fatal(err)
 			}
 			if release, err := Lock(dir, "x", time.Now()); err == nil {

@@ -104,6 +104,9 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 		if errors.As(err, &u) {
 			err = u.Err // the URL says nothing to anybody
 		}
+		if method == http.MethodPost && !errors.Is(err, ErrNotRunning) {
+			return out, fmt.Errorf("asking the gate, which may have done it all the same: %w", err)
+		}
 		return out, fmt.Errorf("asking the gate: %w", err)
 	}
 	defer resp.Body.Close()

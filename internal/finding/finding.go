@@ -123,6 +123,25 @@ type Coverage struct {
 	NotReached []string `json:"not_reached"` // and those that did not
 }
 
+// Section is a part of what a check looks at, with its score. Score is 100 where nothing was found.
+type Section struct {
+	Name   string `json:"name"`
+	Score  int    `json:"score"`
+	Looked int    `json:"looked"` // at how many things
+	Faulty int    `json:"faulty"` // of these
+}
+
+// Point is one line of the guide's checklists and what is known about it.
+type Point struct {
+	List     string       `json:"list"`     // "Before deployment"
+	Line     int          `json:"line"`     // of the guide
+	Text     string       `json:"text"`     // its own words
+	State    string       `json:"state"`    // "found", "checked", "skipped", "gate", "person"
+	Rules    []string     `json:"rules"`    // the checks that speak of it
+	Controls []control.ID `json:"controls"` // that carry it
+	Next     string       `json:"next"`     // what shows the rest
+}
+
 // Report is one search. Its JSON form is "portreeve/report/v1".
 type Report struct {
 	Schema      string    `json:"schema"`
@@ -138,6 +157,8 @@ type Report struct {
 	Findings    []Finding `json:"findings"`
 	Outcomes    []Outcome `json:"outcomes"`
 	Coverage    Coverage  `json:"coverage,omitzero"`
+	Sections    []Section `json:"sections,omitempty"`  // of a check
+	Checklist   []Point   `json:"checklist,omitempty"` // of a check
 }
 
 // Schema is Report's version.

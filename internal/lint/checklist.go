@@ -1,0 +1,108 @@
+package lint
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/portreeve/portreeve/internal/control"
+	"github.com/portreeve/portreeve/internal/control/catalogue"
+	"github.com/portreeve/portreeve/internal/finding"
+)
+
+// States of a point of the guide's checklists.
+const (
+	PointFound   = "found"   // a rule has findings
+	PointChecked = "checked" // rules ran and found nothing; reading files shows no more than that
+	PointSkipped = "skipped" // its rules lacked what they need
+	PointGate    = "gate"    // only a running gate, or what it recorded, shows it
+	PointPerson  = "person"  // only a person can state it
+)
+
+// lists are the guide's checklists, by the catalogue's kind of line.
+var lists = []struct{ kind, title string }{
+	{"checklist-before-deployment", "Before deployment"},
+	{"checklist-regular-review", "Regular security reviews"},
+}
+
+// checklist goes through the guide's lists, line by line.
+func checklist(r *finding.Report) []finding.Point {
+	var out []finding.Point
+	c := catalogue.Builtin()
+	for _, l := range lists {
+		for _, item := range c.Items {
+			if item.Kind == l.kind {
+				out = append(out, point(r, c, l.title, item))
+			}
+		}
+	}
+	return out
+}
+
+func point(r *finding.Report, c *catalogue.Catalogue, title string, item catalogue.Item) finding.Point {
+	p := finding.Point{List: title, Line: item.Line, Text: item.Text, Controls: item.Controls, Rules: []string{}}
+	verdicts := map[finding.Verdict]bool{}
+	for _, x := range r.Rules {
+		if !slices.ContainsFunc(x.Controls, func(id control.ID) bool { return slices.Contains(item.Controls, id) }) {
+			continue
+		}
+		p.Rules = append(p.Rules, x.ID)
+		for _, o := range r.Outcomes {
+			if o.Rule == x.ID {
+				verdicts[o.Verdict] = true
+			}
+		}
+	}
+	var running, imported, people []string
+	for _, id := range item.Controls {
+		x := c.Control(id)
+		for _, by := range x.TestedBy.By {
+			switch kind, name, _ := strings.Cut(by, "/"); kind {
+			case "attack":
+				running = append(running, name)
+			case "import":
+				imported = append(imported, name)
+			}
+		}
+		if x.AttestedBy.Who != "" && x.Requires(control.Attested) {
+			people = append(people, x.AttestedBy.Who)
+		}
+	}
+	lively := len(running) > 0 || slices.ContainsFunc(item.Controls, func(id control.ID) bool { return c.Control(id).Requires(control.Operating) })
+	switch {
+	case verdicts[finding.Failed]:
+		p.State = PointFound
+	case verdicts[finding.Passed]:
+		p.State = PointChecked
+	case lively:
+		p.State = PointGate
+	case len(people) > 0:
+		p.State = PointPerson
+	default:
+		p.State = PointSkipped
+	}
+	p.Next = next(dedupe(running), dedupe(imported), dedupe(people), lively)
+	return p
+}
+
+// next says what shows the rest of a point.
+func next(running, imported, people []string, lively bool) string {
+	var out []string
+	switch {
+	case len(running) > 0:
+		out = append(out, "portreeve attack --only "+strings.Join(running, ","))
+	case lively:
+		out = append(out, "portreeve prove, from what the running gate recorded")
+	}
+	if len(imported) > 0 {
+		out = append(out, "the result of another tool ("+strings.Join(imported, ", ")+")")
+	}
+	if len(people) > 0 {
+		out = append(out, "a statement of the "+strings.Join(people, ", the "))
+	}
+	return strings.Join(out, "; ")
+}
+
+func dedupe(in []string) []string {
+	slices.Sort(in)
+	return slices.Compact(in)
+}

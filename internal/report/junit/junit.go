@@ -25,15 +25,14 @@ type suites struct {
 }
 
 type suite struct {
-	Name      string   `xml:"name,attr"`
-	Tests     int      `xml:"tests,attr"`
-	Failures  int      `xml:"failures,attr"`
-	Errors    int      `xml:"errors,attr"`
-	Skipped   int      `xml:"skipped,attr"`
-	Time      string   `xml:"time,attr"`
-	Timestamp string   `xml:"timestamp,attr"`
-	Cases     []one    `xml:"testcase"`
-	Out       *section `xml:"system-out"`
+	Name      string `xml:"name,attr"`
+	Tests     int    `xml:"tests,attr"`
+	Failures  int    `xml:"failures,attr"`
+	Errors    int    `xml:"errors,attr"`
+	Skipped   int    `xml:"skipped,attr"`
+	Time      string `xml:"time,attr"`
+	Timestamp string `xml:"timestamp,attr"`
+	Cases     []one  `xml:"testcase"`
 }
 
 type one struct {
@@ -41,8 +40,9 @@ type one struct {
 	Name    string   `xml:"name,attr"`
 	File    string   `xml:"file,attr,omitempty"`
 	Line    int      `xml:"line,attr,omitempty"`
+	Error   *said    `xml:"error"`
 	Failure *failure `xml:"failure"`
-	Skipped *skipped `xml:"skipped"`
+	Skipped *said    `xml:"skipped"`
 }
 
 type failure struct {
@@ -51,12 +51,8 @@ type failure struct {
 	Text    string `xml:",chardata"`
 }
 
-type skipped struct {
+type said struct {
 	Message string `xml:"message,attr"`
-}
-
-type section struct {
-	Text string `xml:",chardata"`
 }
 
 // Write writes the report.
@@ -77,9 +73,9 @@ func Write(w io.Writer, r *finding.Report) error {
 			}
 			c.fail(r, of)
 		case finding.Skipped:
-			c.Skipped = &skipped{o.Reason}
+			c.Skipped = &said{o.Reason}
 		default: // a verdict that is not known decides nothing
-			c.Skipped = &skipped{"inconclusive: " + o.Reason}
+			c.Skipped = &said{"inconclusive: " + o.Reason}
 		}
 		s.Cases = append(s.Cases, c)
 	}
@@ -90,18 +86,20 @@ func Write(w io.Writer, r *finding.Report) error {
 			s.Cases = append(s.Cases, c)
 		}
 	}
+	if r.Interrupted != "" { // what was not reached must not look green
+		s.Cases = append(s.Cases, one{Class: "portreeve", Name: "the whole " + r.Kind, Error: &said{"ended early: " + r.Interrupted}})
+	}
 	for _, c := range s.Cases {
 		s.Tests++
+		if c.Error != nil {
+			s.Errors++
+		}
 		if c.Failure != nil {
 			s.Failures++
 		}
 		if c.Skipped != nil {
 			s.Skipped++
 		}
-	}
-	if r.Interrupted != "" {
-		s.Errors++
-		s.Out = &section{"ended early: " + r.Interrupted}
 	}
 	all := suites{Name: s.Name, Tests: s.Tests, Failures: s.Failures, Errors: s.Errors, Skipped: s.Skipped, Time: s.Time, Suites: []suite{s}}
 	if _, err := io.WriteString(w, xml.Header); err != nil {

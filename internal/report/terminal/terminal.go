@@ -78,15 +78,15 @@ func colourOf(s finding.Severity) string {
 func (p *printer) head(r *finding.Report) {
 	title := strings.TrimSpace("portreeve " + r.Kind + " " + r.Target)
 	fmt.Fprintln(p, p.paint(bold, clean(title)))
-	p.field("", "when", r.Started.UTC().Format(time.RFC3339)+", for "+r.Ended.Sub(r.Started).Round(time.Millisecond).String())
+	p.fact("when", r.Started.UTC().Format(time.RFC3339)+", for "+r.Ended.Sub(r.Started).Round(time.Millisecond).String())
 	for _, in := range r.Inputs {
-		p.field("", in.What, strings.TrimSpace(in.Path+"  sha256 "+short(in.SHA256)))
+		p.fact(in.What, strings.TrimSpace(in.Path+"  sha256 "+short(in.SHA256)))
 	}
 	if r.Seed != 0 {
-		p.field("", "seed", fmt.Sprint(r.Seed))
+		p.fact("seed", fmt.Sprint(r.Seed))
 	}
 	if r.Interrupted != "" {
-		p.field("", "ENDED EARLY", r.Interrupted+": what was not reached is unknown")
+		p.fact("ENDED EARLY", r.Interrupted+": what was not reached is unknown")
 	}
 }
 
@@ -211,9 +211,9 @@ func (p *printer) checklist(r *finding.Report) {
 	for _, x := range r.Checklist {
 		if x.List != list {
 			list = x.List
-			fmt.Fprintf(p, "\n%s\n", p.paint(bold, strings.ToUpper(clean(list))))
+			fmt.Fprintf(p, "\n%s\n", p.paint(bold, clean(strings.ToUpper(list))))
 		}
-		p.hanging("  "+padTo(cmp.Or(states[x.State], x.State), 16), x.Text, "")
+		p.hanging("  "+padTo(clean(cmp.Or(states[x.State], x.State)), 16), x.Text, "")
 		if x.Next != "" && x.State != "checked" {
 			p.hanging("  "+padTo("", 16), x.Next, dim)
 		}
@@ -234,7 +234,7 @@ func (p *printer) counts(r *finding.Report) {
 			by = append(by, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	line := fmt.Sprintf("findings  %d", len(r.Findings))
+	line := fmt.Sprintf("findings       %d", len(r.Findings))
 	if len(by) > 0 {
 		line += ": " + strings.Join(by, ", ")
 	}
@@ -243,22 +243,27 @@ func (p *printer) counts(r *finding.Report) {
 		colour = colourOf(r.Worst())
 	}
 	fmt.Fprintln(p, p.paint(colour, line))
-	fmt.Fprintf(p, "tried     %d: %d passed, %d failed, %d not decided, %d skipped\n", len(r.Outcomes), r.Count(finding.Passed), r.Count(finding.Failed),
+	fmt.Fprintf(p, "tried          %d: %d passed, %d failed, %d not decided, %d skipped\n", len(r.Outcomes), r.Count(finding.Passed), r.Count(finding.Failed),
 		r.Count(finding.Inconclusive), r.Count(finding.Skipped))
 	if c := r.Coverage; c.Declared > 0 {
-		fmt.Fprintf(p, "reached   %d of %d declared operations\n", len(c.Reached), c.Declared)
+		fmt.Fprintf(p, "reached        %d of %d declared operations\n", len(c.Reached), c.Declared)
 		if len(c.NotReached) > 0 {
-			p.field("", "NOT REACHED", few(c.NotReached, 12))
+			p.fact("NOT REACHED", few(c.NotReached, 12))
 		}
 	}
 }
 
-// label is how wide the names of fields are.
-const label = 10
+// The widths of the names of facts about the whole, and of fields of a finding.
+const (
+	wide  = 15
+	label = 10
+)
 
 func padTo(s string, n int) string { return s + strings.Repeat(" ", max(1, n-len([]rune(s)))) }
 
 func pad(s string) string { return padTo(s, label) }
+
+func (p *printer) fact(name, text string) { p.hanging(padTo(clean(name), wide), text, "") }
 
 func (p *printer) field(indent, name, text string) {
 	if text != "" {

@@ -68,7 +68,7 @@ func wrap(s string, n int) []string {
 func command(s string, n int, under string) string {
 	var b strings.Builder
 	width := 0
-	for i, word := range shellWords(s) {
+	for i, word := range withOptions(shellWords(s)) {
 		w := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:
@@ -85,14 +85,29 @@ func command(s string, n int, under string) string {
 	return b.String()
 }
 
+// withOptions keeps an option of one letter with its value.
+func withOptions(words []string) []string {
+	var out []string
+	for i := 0; i < len(words); i++ {
+		if w := words[i]; len(w) == 2 && w[0] == '-' && i+1 < len(words) && !strings.HasPrefix(words[i+1], "-") {
+			out = append(out, w+" "+words[i+1])
+			i++
+			continue
+		}
+		out = append(out, words[i])
+	}
+	return out
+}
+
 // shellWords splits a POSIX shell command at the spaces outside quotes. Line continuations are spaces; hidden characters
 // are replaced, which only a command that should have quoted them notices.
 func shellWords(s string) []string {
 	s = strings.ReplaceAll(s, "\\\n", " ")
 	var words []string
 	var word strings.Builder
-	quote, escaped := rune(0), false
-	for _, r := range s {
+	quote, escaped := byte(0), false
+	for i := range len(s) { // every byte that means something is ASCII
+		r := s[i]
 		switch {
 		case escaped:
 			escaped = false
@@ -109,7 +124,7 @@ func shellWords(s string) []string {
 			}
 			continue
 		}
-		word.WriteRune(r)
+		word.WriteByte(r)
 	}
 	if word.Len() > 0 {
 		words = append(words, clean(word.String()))

@@ -24,25 +24,26 @@ demo: build ## the vulnerable API, naked and guarded, attacked side by side
 
 test: ## gofmt, vet, every test with the race detector, then the end-to-end module; counts what was skipped
 	@if ! command -v "$$(go env CC)" >/dev/null; then echo "make test: the race detector needs a C compiler ($$(go env CC) is missing)" >&2; exit 1; fi
-	@unformatted="$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))"
+	@unformatted="$$(gofmt -l .)"
 	@if [ -n "$$unformatted" ]; then echo "make test: not formatted:" $$unformatted >&2; exit 1; fi
 	@echo "gofmt -l: clean"
 	@export CGO_ENABLED=1
-	@go vet ./... && (cd e2e && go vet ./...)
+	@go vet ./...
+	@go -C e2e vet ./...
 	@echo "go vet ./... (module, e2e): clean"
 	@echo "go test -race ./... (module, e2e):"
 	@{
 	  status=0
 	  go test -race -timeout 20m -json ./... || status=1
-	  (cd e2e && go test -race -timeout 20m -json ./...) || status=1
+	  go -C e2e test -race -timeout 20m -json ./... || status=1
 	  exit $$status
 	} | go run ./cmd/testsummary
 
 bench: ## every benchmark, with allocations
-	@go test -run '^$$' -bench '$(BENCH)' -benchmem $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...) | grep -vE '^(PASS|ok .*no test|\?)' 
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem $$(grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -n1 dirname | sort -u)
 
 soak: ## the gate under mixed load for SOAK=10m: nothing leaks, nothing grows
-	@cd e2e && PORTREEVE_SOAK=$(SOAK) go test -race -count=1 -timeout 0 -v -run '^TestSoak$$' ./...
+	@PORTREEVE_SOAK=$(SOAK) go -C e2e test -race -count=1 -timeout 0 -v -run '^TestSoak$$' ./...
 
 fuzz: ## every fuzz target for FUZZTIME=30s
 	@for pkg in $$(go list ./...); do
@@ -53,9 +54,11 @@ fuzz: ## every fuzz target for FUZZTIME=30s
 	done
 
 lint: ## gofmt, vet, a tidy module, the house
-	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"
+	@unformatted="$$(gofmt -l .)"
 	@if [ -n "$$unformatted" ]; then echo "not formatted:" $$unformatted >&2; exit 1; fi
-	@go vet ./... && (cd e2e && go vet ./...)
+	@go vet ./...
+	@go -C e2e vet ./...
 	@go mod verify
-	@go mod tidy -diff && (cd e2e && go mod tidy -diff)
+	@go mod tidy -diff
+	@go -C e2e mod tidy -diff
 	@go test -count=1 -run 'House|Files|CanFail' .

@@ -62,6 +62,7 @@ type upstreamsKey struct{}
 func setup(e *testscript.Env) error {
 	e.Values[upstreamsKey{}] = map[string]*scripted{}
 	e.Setenv("NO_COLOR", "1")
+	e.Setenv("GORACE", "atexit_sleep_ms=0") // else every process of a race build sleeps for a second when it ends
 	return nil
 }
 

@@ -41,6 +41,9 @@ func (b *builder) operation(op *spec.Operation) *plan.Operation {
 	if out.Authz.StepUp && out.Authz.MaxAge == 0 {
 		out.Authz.MaxAge = 900
 	}
+	if (x.MFA || x.MaxAge > 0) && (out.Security.Public || out.Security.Anonymous) {
+		b.fault(x.At, "ask for a credential, or remove mfa and max_age", "%s %s asks callers to prove themselves anew, but lets anonymous ones pass", op.Method, op.Path)
+	}
 	undeclared := plan.Undeclared(first(x.Undeclared.Request, b.d.Ext.Undeclared.Request, b.c.Undeclared.Request))
 	out.Request = plan.Request{MaxBody: int64(b.c.Sizes.Body), Undeclared: undeclared, Source: out.Source}
 	if x.BodyLimit > 0 {
@@ -58,7 +61,7 @@ func (b *builder) operation(op *spec.Operation) *plan.Operation {
 	if op.Body != nil {
 		body := &plan.Body{Required: op.Body.Required, Source: source(op.Body.At)}
 		for _, m := range op.Body.Content {
-			body.Media = append(body.Media, plan.Media{Type: m.Type, Schemas: pointers(m.Schema)})
+			body.Media = append(body.Media, plan.Media{Type: m.Type, Schemas: pointers(m.Schema), Delivery: b.acceptance(op, m)})
 		}
 		out.Request.Body = body
 	}
@@ -143,7 +146,10 @@ func (b *builder) answers(op *spec.Operation) []plan.Answer {
 // operation says of its delivery is about its success: refusals are never streams.
 func (b *builder) delivery(op *spec.Operation, status string, m spec.Media) plan.Delivery {
 	stream := m.Type == "application/x-ndjson" || m.Type == "application/jsonl" || m.Type == "text/event-stream"
-	judged := m.Schema != "" && (isJSON(m.Type) || stream)
+	judged := m.Schema != "" && (stream || b.judgeable(m))
+	if m.Schema != "" && !judged && !b.anyText(m.Schema) {
+		return b.unjudged(op, m)
+	}
 	switch {
 	case op.Ext.Delivery == "relay" && judged:
 		b.fault(op.Ext.At, "remove delivery, or the schema", "%s %s cannot relay a body that has a schema", op.Method, op.Path)
@@ -164,6 +170,12 @@ func (b *builder) items(op *spec.Operation, m spec.Media) string {
 	for range 16 {
 		n := b.d.Node(pointer)
 		if ref := n.Get("$ref").Str(); strings.HasPrefix(ref, "#/") {
+			for _, member := range n.Members {
+				if member.Name != "$ref" && !annotation(member.Name) {
+					b.fault(op.Ext.At, "remove "+member.Name+", or delivery: items", "%s %s judges each element by itself and cannot hold the array against %s", op.Method, op.Path, member.Name)
+					return ""
+				}
+			}
 			pointer = ref[1:]
 			continue
 		}
@@ -171,9 +183,7 @@ func (b *builder) items(op *spec.Operation, m spec.Media) string {
 			break
 		}
 		for _, member := range n.Members {
-			switch member.Name {
-			case "type", "items", "title", "description", "example", "examples", "default":
-			default:
+			if member.Name != "type" && member.Name != "items" && !annotation(member.Name) {
 				b.fault(op.Ext.At, "remove "+member.Name+", or delivery: items", "%s %s judges each element by itself and cannot hold the array against %s", op.Method, op.Path, member.Name)
 				return ""
 			}
@@ -182,6 +192,105 @@ func (b *builder) items(op *spec.Operation, m spec.Media) string {
 	}
 	b.fault(op.Ext.At, "type: array with items, nothing beside", "%s %s delivers items, but its schema is not a plain array", op.Method, op.Path)
 	return ""
+}
+
+// annotation reports keywords that say nothing about a value.
+func annotation(keyword string) bool {
+	switch keyword {
+	case "title", "description", "example", "examples", "default", "deprecated", "externalDocs", "$comment", "xml":
+		return true
+	}
+	return false
+}
+
+// judgeable reports whether bodies of a media type can be held against a schema: JSON, forms, and ranges that JSON is in
+// (the gate then takes nothing but JSON).
+func (b *builder) judgeable(m spec.Media) bool {
+	t := strings.ToLower(m.Type)
+	if t == "*/*" || t == "application/*" {
+		return !b.anyText(m.Schema)
+	}
+	return isJSON(t)
+}
+
+// anyText reports whether a schema says no more than that there are bytes or text.
+func (b *builder) anyText(pointer string) bool {
+	for range 16 {
+		n := b.d.Node(pointer)
+		if n == nil {
+			return false
+		}
+		next := ""
+		for _, member := range n.Members {
+			switch {
+			case member.Name == "$ref" && strings.HasPrefix(member.Value.Str(), "#/"):
+				next = member.Value.Str()[1:]
+			case member.Name == "type" && member.Value.Str() == "string", member.Name == "format" && member.Value.Str() == "binary",
+				member.Name == "contentMediaType", member.Name == "contentEncoding", annotation(member.Name):
+			default:
+				return false
+			}
+		}
+		if next == "" {
+			return true
+		}
+		pointer = next
+	}
+	return false
+}
+
+// unjudged: a schema that nothing holds the body against protects nothing, so bodies of the type are refused, unless the
+// document takes that on itself. Protected fields never leave so.
+func (b *builder) unjudged(op *spec.Operation, m spec.Media) plan.Delivery {
+	if op.Ext.Unjudged == "" {
+		return plan.Never
+	}
+	if b.ruled(b.d.Node(m.Schema), map[*tree.Node]bool{}) {
+		b.fault(op.Ext.UnjudgedAt, "declare the answer as JSON alone", "%s %s has fields with rules in %s, where nothing can keep them back", op.Method, op.Path, m.Type)
+	}
+	return plan.Relay
+}
+
+// ruled reports whether a schema reaches an x-portreeve.
+func (b *builder) ruled(n *tree.Node, seen map[*tree.Node]bool) bool {
+	return b.reaches(n, seen, func(*tree.Node) bool { return true })
+}
+
+// acceptance is how a request's body of a media type is taken: judged (hold), as it is (relay), or never.
+func (b *builder) acceptance(op *spec.Operation, m spec.Media) plan.Delivery {
+	t := strings.ToLower(m.Type)
+	switch {
+	case m.Schema == "" || b.anyText(m.Schema):
+		if isJSON(t) || t == "application/x-www-form-urlencoded" {
+			return plan.Hold // strictly read, whatever is said of it
+		}
+		return plan.Relay
+	case b.judgeable(m) || t == "application/x-www-form-urlencoded":
+		return plan.Hold
+	}
+	if op.Ext.Unjudged == "" {
+		return plan.Never
+	}
+	return plan.Relay
+}
+
+// declaredParameter: what an ownership rule reads of a request must be a declared parameter, for only those are judged and
+// stand alone.
+func (b *builder) declaredParameter(op *spec.Operation, at tree.Position, expression string) {
+	rest, ok := strings.CutPrefix(expression, "$request.")
+	if !ok {
+		return
+	}
+	in, name, _ := strings.Cut(rest, ".")
+	for _, p := range op.Parameters {
+		if p.In == in && (p.Name == name || in == "header" && strings.EqualFold(p.Name, name)) {
+			return
+		}
+	}
+	if in == "path" && strings.Contains(op.Path, "{"+name+"}") {
+		return
+	}
+	b.fault(at, "declare it under parameters", "%s names a parameter that %s %s does not declare", expression, op.Method, op.Path)
 }
 
 func isJSON(t string) bool {
@@ -195,7 +304,7 @@ func (b *builder) object(op *spec.Operation) *plan.Object {
 		return nil
 	}
 	at := o.At
-	out := &plan.Object{Type: o.Type, ID: o.ID, Owner: o.Owner, From: plan.ObjectSource(o.Source), Claim: first(o.Claim, "sub"), Unless: o.Unless,
+	out := &plan.Object{Type: o.Type, ID: o.ID, Owner: o.Owner, From: plan.ObjectSource(o.Source), Claim: first(o.Claim, "sub"), Issuer: o.Issuer, Unless: o.Unless,
 		Access: plan.ObjectAccess(first(o.Access, "deny")), Source: source(at)}
 	if out.ID == "" {
 		out.ID = inferID(op)
@@ -204,6 +313,8 @@ func (b *builder) object(op *spec.Operation) *plan.Object {
 		b.fault(at, "owner: $response.body#/owner_id, or $request.path.NAME", "the object of %s %s names no id or no owner", op.Method, op.Path)
 		return nil
 	}
+	b.declaredParameter(op, at, out.ID)
+	b.declaredParameter(op, at, out.Owner)
 	fromResponse := strings.HasPrefix(out.Owner, "$response.body#")
 	switch out.From {
 	case "":
@@ -287,25 +398,31 @@ func (b *builder) disclosesSensitive(out *plan.Operation) bool {
 }
 
 func (b *builder) sensitive(n *tree.Node, seen map[*tree.Node]bool) bool {
+	return b.reaches(n, seen, func(x *tree.Node) bool {
+		class := x.Get("class").Str()
+		return class == "sensitive" || class == "cardholder"
+	})
+}
+
+// reaches reports whether a schema, or one it refers to, has an x-portreeve of which is says yes.
+func (b *builder) reaches(n *tree.Node, seen map[*tree.Node]bool, is func(x *tree.Node) bool) bool {
 	if n == nil || seen[n] {
 		return false
 	}
 	seen[n] = true
-	if ref := n.Get("$ref"); ref.Str() != "" && strings.HasPrefix(ref.Text, "#/") && b.sensitive(b.d.Node(ref.Text[1:]), seen) {
+	if ref := n.Get("$ref"); ref.Str() != "" && strings.HasPrefix(ref.Text, "#/") && b.reaches(b.d.Node(ref.Text[1:]), seen, is) {
 		return true
 	}
-	if x := n.Get("x-portreeve"); x != nil {
-		if class := x.Get("class").Str(); class == "sensitive" || class == "cardholder" {
-			return true
-		}
+	if x := n.Get("x-portreeve"); x != nil && is(x) {
+		return true
 	}
 	for _, m := range n.Members {
-		if m.Name != "example" && m.Name != "examples" && m.Name != "default" && b.sensitive(m.Value, seen) {
+		if m.Name != "example" && m.Name != "examples" && m.Name != "default" && b.reaches(m.Value, seen, is) {
 			return true
 		}
 	}
 	for _, v := range n.Items {
-		if b.sensitive(v, seen) {
+		if b.reaches(v, seen, is) {
 			return true
 		}
 	}
@@ -351,6 +468,7 @@ func (b *builder) join(into, other *plan.Operation, op *spec.Operation) {
 	}
 	for _, a := range other.Answers {
 		if i := slices.IndexFunc(into.Answers, func(o plan.Answer) bool { return o.Status == a.Status }); i >= 0 {
+			b.alike(op, into.Answers[i], a)
 			into.Answers[i].Media = joinMedia(into.Answers[i].Media, a.Media)
 		} else {
 			into.Answers = append(into.Answers, a)
@@ -359,7 +477,29 @@ func (b *builder) join(into, other *plan.Operation, op *spec.Operation) {
 	if other.Record == plan.Sync {
 		into.Record = plan.Sync
 	}
-	into.Limits = append(into.Limits, slices.DeleteFunc(other.Limits, func(l plan.Limit) bool { return l.Name == "principal" })...)
+	for _, l := range other.Limits {
+		if !slices.ContainsFunc(into.Limits, func(o plan.Limit) bool { return o.Name == l.Name && o.Text == l.Text }) {
+			into.Limits = append(into.Limits, l)
+		}
+	}
+}
+
+// alike faults answers of alternatives that would weaken each other: the gate cannot know which one the API meant.
+func (b *builder) alike(op *spec.Operation, one, other plan.Answer) {
+	differ := one.Undeclared != other.Undeclared
+	for _, m := range one.Media {
+		for _, n := range other.Media {
+			if m.Type != n.Type || same(m.Schemas, n.Schemas) {
+				continue
+			}
+			seen := map[*tree.Node]bool{}
+			differ = differ || m.Delivery != n.Delivery || len(m.Schemas) == 0 || len(n.Schemas) == 0 ||
+				slices.ContainsFunc(slices.Concat(m.Schemas, n.Schemas), func(p string) bool { return b.ruled(b.d.Node(p), seen) })
+		}
+	}
+	if differ {
+		b.fault(op.At, "declare one answer, with oneOf in its schema", "%s %s#%s answers %s otherwise than its alternative, with other rules for its fields", op.Method, op.Path, op.Fragment, other.Status)
+	}
 }
 
 func joinMedia(into, other []plan.Media) []plan.Media {

@@ -196,7 +196,7 @@ type Reasoned struct {
 
 // Observe is unsafe_observe.
 type Observe struct {
-	Steps  []string `key:"steps" doc:"validate, upstream, disclose." required:"true"`
+	Steps  []string `key:"steps" doc:"validate, disclose." required:"true"`
 	Reason string   `key:"reason" doc:"Why; shown by check and prove." required:"true"`
 	Until  string   `key:"until" doc:"A date, 2026-12-31; at most 30 days ahead." required:"true"`
 

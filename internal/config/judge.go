@@ -184,7 +184,7 @@ func (d *decoder) cors(c *Config) {
 	}
 }
 
-var observable = []string{"validate", "upstream", "disclose"}
+var observable = []string{"validate", "disclose"}
 
 const maxObserve = 30 * 24 * time.Hour
 

@@ -92,12 +92,17 @@ type pacedBody struct {
 	body    io.ReadCloser
 	control *http.ResponseController
 	wait    time.Duration
+	began   time.Time
+	read    int64
 }
+
+// minRate is the fewest bytes a second that a body may come with, on the whole: a byte now and then holds no connection.
+const minRate = 1 << 10
 
 // pace starts the first deadline at once: net/http reads what a refused request left unread.
 func pace(body io.ReadCloser, c *http.ResponseController, wait time.Duration) *pacedBody {
-	p := &pacedBody{body, c, wait}
-	p.within(time.Now().Add(wait))
+	p := &pacedBody{body: body, control: c, wait: wait, began: time.Now()}
+	p.within(p.began.Add(wait))
 	return p
 }
 
@@ -106,8 +111,13 @@ func (p *pacedBody) within(end time.Time) {
 }
 
 func (p *pacedBody) Read(b []byte) (int, error) {
-	p.within(time.Now().Add(p.wait))
+	end, latest := time.Now().Add(p.wait), p.began.Add(p.wait+time.Duration(p.read/minRate)*time.Second)
+	if latest.Before(end) {
+		end = latest
+	}
+	p.within(end)
 	n, err := p.body.Read(b)
+	p.read += int64(n)
 	if err == io.EOF {
 		// net/http goes on reading to notice a client that leaves; a deadline left over would look like one.
 		p.within(time.Time{})

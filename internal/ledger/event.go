@@ -268,8 +268,8 @@ const hexDigits = "0123456789abcdef"
 // maxText bounds what a client can write into an event.
 const maxText = 256
 
-// str writes text so that no text breaks a line or a terminal that shows it: controls, DEL, U+2028/9 and invalid UTF-8
-// are escaped (threat 21).
+// str writes text so that no text breaks a line or a terminal that shows it: controls, DEL, U+2028/9, what turns
+// the direction of writing, and invalid UTF-8 are escaped (threat 21).
 func (w *writer) str(s string) *writer {
 	if len(s) > maxText {
 		s = s[:maxText]
@@ -293,7 +293,7 @@ func (w *writer) str(s string) *writer {
 		switch {
 		case r == utf8.RuneError && n == 1:
 			w.b = append(w.b, `\ufffd`...)
-		case r == '\u2028' || r == '\u2029' || r >= 0x80 && r < 0xa0:
+		case r == '\u2028' || r == '\u2029' || r >= 0x80 && r < 0xa0 || r >= '\u200e' && r <= '\u200f' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069':
 			w.b = append(w.b, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 		default:
 			w.b = append(w.b, s[i:i+n]...)

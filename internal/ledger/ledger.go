@@ -256,12 +256,13 @@ func (l *Ledger) run() {
 		lost := l.stats.Lost
 		l.mu.Unlock()
 		if lost > told {
-			l.add((&Event{Kind: Alert, Time: l.opts.Now(), Message: fmt.Sprintf("%d events were lost: the queue was full", lost-told)}).Encode(nil))
-			told = lost
+			l.add((&Event{Kind: Alert, Time: l.opts.Now(), Message: fmt.Sprintf("%d events were lost: the queue was full, or nothing could be written", lost-told)}).Encode(nil))
 		}
 		err := l.commit()
 		if err != nil {
 			l.seq, l.prev = seq, prev
+		} else {
+			told = lost
 		}
 		l.mu.Lock()
 		if err != nil {

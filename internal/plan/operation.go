@@ -88,7 +88,7 @@ type Body struct {
 type Media struct {
 	Type     string   `json:"type"` // "application/json", "image/*"
 	Schemas  []string `json:"schemas"`
-	Delivery Delivery `json:"delivery"` // for answers
+	Delivery Delivery `json:"delivery"` // of requests: hold, relay or never
 }
 
 // Delivery is how an answer's body travels, fixed at load.
@@ -99,6 +99,7 @@ const (
 	Items Delivery = "items" // each item is judged and sent by itself
 	Relay Delivery = "relay" // no rule for the body: bytes are copied
 	Empty Delivery = "empty" // the document declares no body: none is sent
+	Never Delivery = "never" // the schema says something of the body that cannot be judged in this media type: refused
 )
 
 // Answer is one declared answer.
@@ -117,6 +118,7 @@ type Object struct {
 	Owner  string       `json:"owner"` // "$response.body#/owner_id", "$request.path.user_id"
 	From   ObjectSource `json:"from"`
 	Claim  string       `json:"claim"`  // the principal's side: "sub" or a claim's JSON pointer
+	Issuer string       `json:"issuer"` // whose subjects own objects, by id; a key that a user owns is of "embedded", any other of "keys"
 	Unless string       `json:"unless"` // a permission that passes without ownership
 	Access ObjectAccess `json:"access"`
 	Source Source       `json:"source"`

@@ -41,6 +41,11 @@ paths:
       security: []
       requestBody: {content: {text/plain: {schema: {type: string}}}}
       responses: {"200": {description: ok, content: {text/plain: {schema: {type: string}}}}}
+  /json:
+    post:
+      security: []
+      requestBody: {content: {application/json: {schema: {type: string}}}}
+      responses: {"200": {description: ok, content: {application/json: {schema: {type: string}}}}}
 `
 
 // certify writes a certificate for 127.0.0.1 and returns its serial number.
@@ -281,5 +286,61 @@ func TestStalledBodyOfRefused(t *testing.T) {
 	}
 	if !strings.HasPrefix(string(b), "HTTP/1.1 404") {
 		t.Errorf("got %q", b)
+	}
+}
+
+// A client that sends a byte now and then is not waited for either: a body must come with a minimum rate on the whole.
+func TestDrippingBody(t *testing.T) {
+	s := start(t, "http://127.0.0.1:1", "timeouts: {idle: 200ms}\n")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 100000\r\n\r\n")
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		io.Copy(io.Discard, conn)
+	}()
+	for end := time.Now().Add(30 * time.Second); ; {
+		select {
+		case <-ended:
+			return
+		case <-time.After(50 * time.Millisecond):
+			if time.Now().After(end) {
+				t.Fatal("the connection was not ended")
+			}
+			conn.Write([]byte("x"))
+		}
+	}
+}
+
+// Announced bodies take nothing from the memory of others; sent ones do.
+func TestAnnouncedBodiesTakeNothing(t *testing.T) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `"ok"`)
+	}))
+	defer api.Close()
+	s := start(t, api.URL, "sizes: {held: 1200KiB}\n")
+	for range 20 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "POST /json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{")
+	}
+	for range 20 { // the announcing ones arrive at some time between
+		resp, err := http.Post(s.URL()+"/json", "application/json", strings.NewReader(`"`+strings.Repeat("a", 400_000)+`"`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != 200 {
+			t.Fatalf("got %d %s", resp.StatusCode, b)
+		}
 	}
 }

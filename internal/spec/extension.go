@@ -20,8 +20,10 @@ type Extension struct {
 	Public     *Public
 	Record     string // "", sync, async
 	Undeclared Undeclared
-	BodyLimit  int64         // bytes; 0: not said
-	Delivery   string        // "", hold, items, relay
+	BodyLimit  int64  // bytes; 0: not said
+	Delivery   string // "", hold, items, relay
+	Unjudged   string // unsafe_unjudged: why bodies whose media type cannot be judged by their schema pass
+	UnjudgedAt tree.Position
 	MFA        bool          // more than one factor, proven lately (RFC 9470)
 	MaxAge     time.Duration // since the caller proved who he is; 0: not said
 }
@@ -40,6 +42,7 @@ type Object struct {
 	Owner  string // "$response.body#/owner_id", "$request.path.user_id"
 	Source string // "": inferred
 	Claim  string // the caller's side: "sub", or a claim's JSON pointer
+	Issuer string // whose subjects own objects; "": the only issuer there is
 	Unless string // a permission that passes without ownership
 	Access string // "", deny, fields
 }
@@ -87,13 +90,15 @@ var extensions = map[string]rule{
 			"type": withMust(words), "id": expression, "owner": expression, "unless": permission,
 			"source": {kind: tree.String, values: []string{"claim", "response", "conditional", "prefetch", "ledger", "list", "pdp"}},
 			"claim":  {kind: tree.String, wants: `"sub" or a JSON pointer into the claims`, pattern: regexp.MustCompile(`^(sub|(/[^/\s]+)+)$`)},
+			"issuer": words,
 			"access": {kind: tree.String, values: []string{"deny", "fields"}},
 		}},
-		"public":   {kind: tree.Object, members: map[string]rule{"reason": withMust(words), "approver": withMust(words)}},
-		"record":   {kind: tree.String, values: []string{"sync", "async"}},
-		"delivery": {kind: tree.String, values: []string{"hold", "items", "relay"}},
-		"mfa":      {kind: tree.Bool},
-		"max_age":  {kind: tree.String, wants: `a duration, "15m"`, pattern: regexp.MustCompile(`^` + duration + `$`)},
+		"unsafe_unjudged": {kind: tree.Object, members: map[string]rule{"reason": withMust(words)}},
+		"public":          {kind: tree.Object, members: map[string]rule{"reason": withMust(words), "approver": withMust(words)}},
+		"record":          {kind: tree.String, values: []string{"sync", "async"}},
+		"delivery":        {kind: tree.String, values: []string{"hold", "items", "relay"}},
+		"mfa":             {kind: tree.Bool},
+		"max_age":         {kind: tree.String, wants: `a duration, "15m"`, pattern: regexp.MustCompile(`^` + duration + `$`)},
 	}},
 	"Schema": {kind: tree.Object, members: map[string]rule{
 		"class":      {kind: tree.String, values: []string{"public", "internal", "personal", "sensitive", "cardholder", "secret"}},
@@ -181,7 +186,10 @@ func readExtension(n *tree.Node) Extension {
 	}
 	if o := n.Get("object"); o != nil {
 		x.Object = &Object{At: o.At, Type: o.Get("type").Str(), ID: o.Get("id").Str(), Owner: o.Get("owner").Str(), Source: o.Get("source").Str(),
-			Claim: o.Get("claim").Str(), Unless: o.Get("unless").Str(), Access: o.Get("access").Str()}
+			Claim: o.Get("claim").Str(), Issuer: o.Get("issuer").Str(), Unless: o.Get("unless").Str(), Access: o.Get("access").Str()}
+	}
+	if u := n.Get("unsafe_unjudged"); u != nil {
+		x.Unjudged, x.UnjudgedAt = u.Get("reason").Str(), u.At
 	}
 	if p := n.Get("public"); p != nil {
 		x.Public = &Public{p.Get("reason").Str(), p.Get("approver").Str()}

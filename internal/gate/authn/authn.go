@@ -183,6 +183,9 @@ func (r *rule) enter(x *exchange.Exchange) exchange.Verdict {
 			return r.bad(x, f.err)
 		}
 	}
+	if r.forged(x) {
+		return x.Refuse(exchange.Refusal{Status: http.StatusForbidden, Reason: problem.Forbidden, Fine: "csrf"})
+	}
 	switch {
 	case r.security.Public:
 		if p := x.Speaker(nil); p != nil {
@@ -195,6 +198,25 @@ func (r *rule) enter(x *exchange.Exchange) exchange.Verdict {
 		return r.ask(x, "credential_missing")
 	}
 	return r.ask(x, "credential_incomplete")
+}
+
+// forged reports a request that changes something by a credential which a browser adds by itself, caused by a page of a
+// foreign origin (cross-site request forgery). Browsers tell it in Sec-Fetch-Site (Fetch Metadata) and Origin.
+func (r *rule) forged(x *exchange.Exchange) bool {
+	switch x.Request.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return false
+	}
+	if !slices.ContainsFunc(x.Proofs, func(p exchange.Proof) bool { return r.identity.Scheme(p.Scheme).Location == plan.InCookie }) {
+		return false
+	}
+	switch x.Request.Header.Get("Sec-Fetch-Site") {
+	case "same-origin", "none":
+		return false
+	case "":
+		return x.Foreign
+	}
+	return x.Foreign || x.Request.Header.Get("Origin") == "" // another site, and no origin that cors allows
 }
 
 // failure is a credential that did not hold for one scheme.

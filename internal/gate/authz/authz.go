@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/portreeve/portreeve/access"
 	"github.com/portreeve/portreeve/internal/control"
@@ -51,7 +52,10 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 		rule += "; permission " + op.Authz.Permission
 	}
 	if op.Authz.StepUp {
-		rule += fmt.Sprintf("; more than one factor, at most %d s ago", op.Authz.MaxAge)
+		rule += "; more than one factor"
+	}
+	if op.Authz.MaxAge > 0 {
+		rule += fmt.Sprintf("; proven at most %d s ago", op.Authz.MaxAge)
 	}
 	source := op.Authz.Source
 	if source == "" {
@@ -75,8 +79,8 @@ func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 		}
 		return s.forbid(x, "permission", op)
 	}
-	if op.Authz.StepUp && !steppedUp(x, op.Authz.MaxAge) {
-		return s.stepUp(x, op.Authz.MaxAge)
+	if op.Authz.StepUp && !manyFactors(x.Principal.AMR) || op.Authz.MaxAge > 0 && !fresh(x, op.Authz.MaxAge) {
+		return s.stepUp(x, op.Authz)
 	}
 	return exchange.Pass
 }
@@ -123,13 +127,18 @@ func (s *Stage) scope(p *access.Principal, scope string) bool {
 	return s.grants.May(p, scope)
 }
 
-// steppedUp: more than one factor (RFC 8176 mfa, or two methods), proven within maxAge seconds.
-func steppedUp(x *exchange.Exchange, maxAge int) bool {
-	p := &x.Principal
-	if !slices.Contains(p.AMR, "mfa") && len(p.AMR) < 2 {
-		return false
-	}
-	return maxAge <= 0 || !p.AuthTime.IsZero() && x.Now.Sub(p.AuthTime).Seconds() <= float64(maxAge)
+// manyFactors: RFC 8176's mfa, or two different methods.
+func manyFactors(amr []string) bool {
+	return slices.Contains(amr, "mfa") || slices.ContainsFunc(amr, func(m string) bool { return m != amr[0] })
+}
+
+// ahead is how far a clock that proved somebody may be ahead of this one.
+const ahead = time.Minute
+
+// fresh: the person proved themselves within maxAge seconds, and not in the future.
+func fresh(x *exchange.Exchange, maxAge int) bool {
+	at := x.Principal.AuthTime
+	return !at.IsZero() && x.Now.Sub(at).Seconds() <= float64(maxAge) && at.Sub(x.Now) <= ahead
 }
 
 func (s *Stage) forbid(x *exchange.Exchange, fine access.Reason, op *plan.Operation) exchange.Verdict {
@@ -157,11 +166,15 @@ func (s *Stage) unauthenticated(x *exchange.Exchange) exchange.Verdict {
 }
 
 // stepUp asks for a stronger or fresher login (RFC 9470 §3).
-func (s *Stage) stepUp(x *exchange.Exchange, maxAge int) exchange.Verdict {
-	challenge := fmt.Sprintf(`Bearer realm="%s", error="insufficient_user_authentication", error_description="A second factor is needed"`, s.realm)
-	if maxAge > 0 {
-		challenge += fmt.Sprintf(`, max_age="%d"`, maxAge)
+func (s *Stage) stepUp(x *exchange.Exchange, rule plan.Authz) exchange.Verdict {
+	detail, says := "this operation needs a recent login", "A recent login is needed"
+	if rule.StepUp {
+		detail, says = "this operation needs a recent login with a second factor", "A second factor is needed"
+	}
+	challenge := fmt.Sprintf(`Bearer realm="%s", error="insufficient_user_authentication", error_description="%s"`, s.realm, says)
+	if rule.MaxAge > 0 {
+		challenge += fmt.Sprintf(`, max_age="%d"`, rule.MaxAge)
 	}
 	return x.Refuse(exchange.Refusal{Status: http.StatusUnauthorized, Reason: problem.Unauthenticated, Fine: "step_up",
-		Detail: "this operation needs a recent login with a second factor", Challenge: []string{challenge}})
+		Detail: detail, Challenge: []string{challenge}})
 }

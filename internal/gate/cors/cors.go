@@ -82,10 +82,17 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 // origin returns the request's Origin when it is a foreign one; allowed says whether it may read.
 func (s *Stage) origin(r *http.Request) (origin string, allowed bool) {
 	origin = r.Header.Get("Origin")
-	if origin == "" || origin == s.own {
+	if origin == "" || origin == s.own || s.own == "" && origin == scheme(r)+r.Host {
 		return "", false
 	}
 	return origin, slices.Contains(s.rule.Origins, origin)
+}
+
+func scheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://"
+	}
+	return "http://"
 }
 
 func preflight(r *http.Request) bool {

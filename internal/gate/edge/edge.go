@@ -100,8 +100,11 @@ func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 func (s *Stage) match(x *exchange.Exchange, segments []segment) exchange.Verdict {
 	var values [8]string
 	f, ok := s.router.root.find(segments, values[:0])
-	if !ok {
+	switch {
+	case !ok:
 		return refuse(x, http.StatusNotFound, "path_undeclared", "")
+	case f.ambiguous:
+		return refuse(x, http.StatusBadRequest, "target_encoded_separator", "the path is not in its plain form")
 	}
 	method := x.Request.Method
 	rt, ok := f.route(method)

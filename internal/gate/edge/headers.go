@@ -55,6 +55,15 @@ func judgeHeaders(h http.Header, maximum int) string {
 			return "header_duplicate"
 		}
 	}
+	for _, line := range h["Connection"] {
+		for option := range strings.SplitSeq(line, ",") {
+			switch strings.ToLower(strings.Trim(option, " \t")) {
+			case "", "close", "keep-alive", "te", "upgrade", "http2-settings":
+			default:
+				return "header_connection" // it would take away a header that has been judged (threat 12)
+			}
+		}
+	}
 	for name := range h {
 		if strings.IndexByte(name, '_') >= 0 && singletonAlias(name) {
 			return "header_alias" // X_Auth and X-Auth are one variable to a CGI-style upstream (threat 14)

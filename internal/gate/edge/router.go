@@ -150,14 +150,15 @@ func (m *mixed) match(escaped string, dst []string) ([]string, bool) {
 
 // found is what a path leads to.
 type found struct {
-	node   *node
-	values []string
+	node      *node
+	values    []string
+	ambiguous bool // the path is another operation's to whoever decodes it first
 }
 
 // find walks the segments, left-most literal first, and comes back where a literal led nowhere.
 func (n *node) find(segments []segment, values []string) (found, bool) {
 	if len(segments) == 0 {
-		return found{n, values}, len(n.methods) > 0
+		return found{node: n, values: values}, len(n.methods) > 0
 	}
 	s := segments[0]
 	if next := n.literal[s.decoded]; next != nil {
@@ -169,6 +170,11 @@ func (n *node) find(segments []segment, values []string) (found, bool) {
 		if vs, ok := n.mixed[i].pattern.match(s.escaped, values); ok {
 			if f, ok := n.mixed[i].next.find(segments[1:], vs); ok {
 				return f, true
+			}
+		} else if s.escaped != s.decoded {
+			// An escaped ':' of "{id}:export" is plain data here and a delimiter to an upstream that decodes (threat 1).
+			if _, ok := n.mixed[i].pattern.match(s.decoded, nil); ok {
+				return found{ambiguous: true}, true
 			}
 		}
 	}

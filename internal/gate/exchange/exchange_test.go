@@ -223,6 +223,29 @@ func (whole) End(func([]byte) error) error                  { return nil }
 func (whole) Frame(dst, item []byte, first bool) []byte     { return append(dst, item...) }
 func (whole) Tail(dst []byte, any bool) []byte              { return dst }
 
+// Who writes between the last byte of an answer and the end of the exchange writes nothing.
+func TestNothingFollowsTheEnd(t *testing.T) {
+	items := Step{Stage: "upstream", Head: func(x *Exchange) Verdict { x.Out.Deliver(plan.Items, new(byLine)); return Pass }}
+	client := &connection{t: t, header: http.Header{}}
+	x := &Exchange{Op: &plan.Operation{}, Chain: NewChain(nil, []Step{items}, 0)}
+	done := make(chan struct{})
+	client.onEnd = func() {
+		go func() {
+			defer close(done)
+			if _, err := x.Out.Write([]byte("late\n")); !errors.Is(err, ErrRefused) {
+				t.Errorf("got %v", err)
+			}
+		}()
+		time.Sleep(5 * time.Millisecond) // so long that the writer is the next to get the sink
+	}
+	x.Open(client, NewBudget(1<<20))
+	x.Run(0, originFunc(func(x *Exchange) Verdict { x.Out.Write([]byte("a\n")); return Pass }))
+	<-done
+	if got := client.body.String(); got != "a\nend" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestStreamsAreWithinTheBudget(t *testing.T) {
 	hoarding := Step{Stage: "upstream", Head: func(x *Exchange) Verdict { x.Out.Deliver(plan.Items, never{}); return Pass }}
 	b := NewBudget(1 << 20)

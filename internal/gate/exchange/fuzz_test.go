@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"regexp"
 	"runtime"
@@ -19,7 +20,8 @@ import (
 // observe, write elsewhere — around an origin that misbehaves too: it writes twice, late, after its return, from several
 // goroutines, panics, forgets. Every piece the origin writes bears its own mark. It holds that
 //
-//   - a mark that reaches the client was passed by every step that had to pass it, head and body;
+//   - a mark that reaches the client was passed by every step that had to pass it, head and body, and a held one by the
+//     origin's own word too;
 //   - nothing at all touches the client's connection when the exchange is over, and who writes then is told so;
 //   - every step that wants to close is closed, once, and what was borrowed is given back.
 func FuzzNothingPassesUnjudged(f *testing.F) {
@@ -36,9 +38,27 @@ func FuzzNothingPassesUnjudged(f *testing.F) {
 		if len(plot) > 64 {
 			return
 		}
-		w := &witness{t: t, plot: plot, entered: map[string]bool{}, headed: map[string]bool{}, judged: map[string]map[string]bool{}}
-		w.play()
+		play(t, plot)
 	})
+}
+
+// TestNothingPassesUnjudged plays as many plots as a second has, always the same.
+func TestNothingPassesUnjudged(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 11))
+	for range 20_000 {
+		plot := make([]byte, r.IntN(40))
+		for i := range plot {
+			plot[i] = byte(r.Uint32())
+		}
+		if play(t, plot); t.Failed() {
+			t.Fatalf("the plot %#v", plot)
+		}
+	}
+}
+
+func play(t *testing.T, plot []byte) {
+	w := &witness{t: t, plot: plot, entered: map[string]bool{}, headed: map[string]bool{}, judged: map[string]map[string]bool{}}
+	w.play()
 }
 
 // witness plays a plot, and knows what may be seen of it.
@@ -51,6 +71,7 @@ type witness struct {
 	headed  map[string]bool // steps that passed the head
 	judged  map[string]map[string]bool
 	closed  map[string]int
+	whole   bool // the origin says that it is done
 }
 
 func (w *witness) next() byte {
@@ -163,6 +184,12 @@ func (w *witness) play() {
 	}
 	if delivery == plan.Relay {
 		return
+	}
+	if delivery == plan.Hold && !w.whole && mark.MatchString(body) {
+		w.t.Errorf("what the origin did not finish left: %q", body)
+	}
+	if i := strings.Index(body, "end"); delivery == plan.Items && i >= 0 && i != len(body)-3 {
+		w.t.Errorf("something follows the end: %q", body)
 	}
 	for _, m := range mark.FindAllString(body, -1) {
 		for _, name := range parts {
@@ -373,6 +400,7 @@ func (w *witness) origin(over <-chan struct{}, strays *sync.WaitGroup) Origin {
 				wrote = true
 			}
 		}
+		w.whole = true
 		return Pass
 	})
 }
@@ -416,6 +444,7 @@ type connection struct {
 	status int
 	body   bytes.Buffer
 	over   bool
+	onEnd  func() // called with the tail of a stream
 }
 
 func (c *connection) Header() http.Header { return c.header }
@@ -442,6 +471,9 @@ func (c *connection) Write(p []byte) (int, error) {
 	c.touch()
 	if c.status == 0 {
 		c.t.Error("a body without a head")
+	}
+	if c.onEnd != nil && string(p) == "end" {
+		c.onEnd()
 	}
 	return c.body.Write(p)
 }

@@ -115,7 +115,7 @@ func (s *Stage) peer(r *http.Request) (netip.Addr, bool) {
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && len(hops)-i <= maxHops; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		hop, err := parseHop(strings.TrimSpace(hops[i]))
 		if err != nil {
 			return at, true // what a trusted proxy did not write cannot be believed
 		}
@@ -125,6 +125,16 @@ func (s *Stage) peer(r *http.Request) (netip.Addr, bool) {
 		}
 	}
 	return at, true
+}
+
+// parseHop reads an address, with a port where a proxy writes one.
+func parseHop(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err == nil {
+		return a, nil
+	}
+	ap, err := netip.ParseAddrPort(s)
+	return ap.Addr(), err
 }
 
 func (s *Stage) trusted(a netip.Addr) bool {

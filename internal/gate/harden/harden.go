@@ -87,7 +87,8 @@ func dress(x *exchange.Exchange) {
 	} else {
 		delete(h, "Strict-Transport-Security")
 	}
-	if h["Cache-Control"] == nil || x.Op == nil || !x.Op.Security.Public {
+	// An answer to somebody may hold what only they may see, on a public operation too (RFC 9111 §3.5).
+	if h["Cache-Control"] == nil || x.Op == nil || !x.Op.Security.Public || x.Principal.Authenticated() {
 		h["Cache-Control"] = noStore
 	}
 	h["Portreeve-Request-Id"] = []string{x.ID}

@@ -6,6 +6,7 @@ package object
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -90,7 +91,7 @@ func (r *rule) describe() string {
 	if r.claim != nil {
 		claim = "claim " + r.Claim
 	}
-	text := fmt.Sprintf("%s %s: owner %s is the caller's %s (source %s)", r.Type, r.ID, r.Owner, claim, r.From)
+	text := fmt.Sprintf("%s %s: owner %s is the caller's %s, issuer %s (source %s)", r.Type, r.ID, r.Owner, claim, r.Issuer, r.From)
 	if r.Unless != "" {
 		text += "; or permission " + r.Unless
 	}
@@ -102,7 +103,7 @@ func (r *rule) describe() string {
 
 // mine returns what the caller's owned objects carry as owner.
 func (r *rule) mine(p *access.Principal) (string, bool) {
-	if !p.Authenticated() {
+	if !p.Authenticated() || p.Issuer != r.Issuer {
 		return "", false
 	}
 	if r.claim == nil {
@@ -120,6 +121,9 @@ func (r *rule) mine(p *access.Principal) (string, bool) {
 	case string:
 		return v, v != ""
 	case float64:
+		if v != math.Trunc(v) || math.Abs(v) > 1<<53-1 {
+			return "", false // beyond this two ids are one float (RFC 7493 §2.2)
+		}
 		return strconv.FormatFloat(v, 'f', -1, 64), true
 	}
 	return "", false

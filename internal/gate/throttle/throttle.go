@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/portreeve/portreeve/access"
 	"github.com/portreeve/portreeve/internal/control"
 	"github.com/portreeve/portreeve/internal/gate/exchange"
 	"github.com/portreeve/portreeve/internal/meter"
@@ -66,10 +67,23 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 const maxLimits = 8
 
 func (r *rule) enter(x *exchange.Exchange) exchange.Verdict {
+	// Each proven caller is counted, whomever the request will speak for in the end: else a second credential would pay
+	// for the first.
+	for i := range x.Proofs {
+		if p := &x.Proofs[i].Principal; p.Issuer != x.Principal.Issuer || p.Subject != x.Principal.Subject {
+			if v := r.take(x, p); v != exchange.Pass {
+				return v
+			}
+		}
+	}
+	return r.take(x, &x.Principal)
+}
+
+// take counts the request against one caller.
+func (r *rule) take(x *exchange.Exchange, p *access.Principal) exchange.Verdict {
 	var room [maxLimits]meter.Demand
-	kind, who := "principal", x.Principal.Subject
-	issuer := x.Principal.Issuer
-	if !x.Principal.Authenticated() {
+	kind, issuer, who := "principal", p.Issuer, p.Subject
+	if !p.Authenticated() {
 		kind, who = "address", meter.Address(x.Peer).String()
 	}
 	demands := room[:0]

@@ -61,10 +61,9 @@ func (s *Stage) request(ctx context.Context, x *exchange.Exchange, sent *sentBod
 	case x.Body != nil:
 		out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(x.Body)), int64(len(x.Body))
 	case in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0:
-		if safe(method) {
-			out.Body = http.NoBody
-		} else {
-			out.Body = io.NopCloser(eof{}) // not http.NoBody: the transport would think it may retry (Idempotency-Key)
+		out.Body = http.NoBody
+		if !safe(method) && (in.Header["Idempotency-Key"] != nil || in.Header["X-Idempotency-Key"] != nil) {
+			out.Body = io.NopCloser(eof{}) // with http.NoBody the transport would retry a request that carries one of these
 		}
 	default:
 		sent.ReadCloser = in.Body

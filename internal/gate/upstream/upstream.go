@@ -333,8 +333,11 @@ func media(declared []plan.Media, h http.Header) (*plan.Media, access.Reason) {
 		return nil, "type_malformed"
 	}
 	m := match(declared, t)
-	if m == nil {
+	switch {
+	case m == nil:
 		return nil, "type_undeclared"
+	case m.Delivery == plan.Never, m.Delivery == plan.Hold && strings.HasSuffix(m.Type, "/*") && !isJSON(t):
+		return nil, "type_unjudgeable" // a range that is judged as JSON gives only that
 	}
 	if m.Delivery != plan.Relay {
 		if cs, ok := params["charset"]; ok && !strings.EqualFold(cs, "utf-8") && !strings.EqualFold(cs, "us-ascii") {
@@ -345,6 +348,10 @@ func media(declared []plan.Media, h http.Header) (*plan.Media, access.Reason) {
 		}
 	}
 	return m, ""
+}
+
+func isJSON(t string) bool {
+	return t == "application/json" || t == "text/json" || strings.HasSuffix(t, "+json")
 }
 
 func match(declared []plan.Media, t string) *plan.Media {

@@ -69,7 +69,8 @@ type media struct {
 type kind uint8
 
 const (
-	opaque kind = iota // bytes, passed on under the size limit
+	unjudged kind = iota // its schema cannot be held against it: refused
+	opaque               // bytes, passed on under the size limit
 	jsonBody
 	formBody
 )
@@ -120,12 +121,15 @@ func (s *Stage) parameter(r *rule, p plan.Parameter) error {
 func (s *Stage) media(m plan.Media, undeclared plan.Undeclared) (media, error) {
 	out := media{name: strings.ToLower(m.Type)}
 	switch {
-	case isJSON(out.name):
-		out.kind = jsonBody
+	case m.Delivery == plan.Never:
+		return out, nil
+	case m.Delivery == plan.Relay:
+		out.kind = opaque
+		return out, nil
 	case out.name == "application/x-www-form-urlencoded":
 		out.kind = formBody
 	default:
-		return out, nil
+		out.kind = jsonBody
 	}
 	for _, pointer := range m.Schemas {
 		p, err := s.schemas.Compile(pointer, schema.Options{Direction: schema.Request, Undeclared: policy(undeclared)})
@@ -182,7 +186,7 @@ func judged(op *plan.Operation) bool {
 // unconditional takes away what asks for part of an answer, or for none: a body that is judged is needed whole, and what
 // the origin would compare are other bytes than the caller gets.
 func unconditional(h http.Header) {
-	for _, name := range [...]string{"If-None-Match", "If-Modified-Since", "If-Range", "Range"} {
+	for _, name := range [...]string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"} {
 		delete(h, name)
 	}
 }
@@ -416,8 +420,11 @@ func (r *rule) mediaOf(x *exchange.Exchange) (*media, exchange.Verdict) {
 			m = &r.media[i]
 		}
 	}
-	if m == nil {
+	switch {
+	case m == nil:
 		return nil, bad(x, http.StatusUnsupportedMediaType, "type_undeclared", "this media type is not accepted here")
+	case m.kind == unjudged, m.kind == jsonBody && !isJSON(t): // a range that is judged as JSON takes only that
+		return nil, bad(x, http.StatusUnsupportedMediaType, "type_unjudgeable", "this media type is not accepted here")
 	}
 	if m.kind != opaque {
 		if cs, ok := params["charset"]; ok && !strings.EqualFold(cs, "utf-8") && !strings.EqualFold(cs, "us-ascii") {
@@ -429,19 +436,12 @@ func (r *rule) mediaOf(x *exchange.Exchange) (*media, exchange.Verdict) {
 
 // read holds the body and judges it.
 func (r *rule) read(x *exchange.Exchange, m *media) exchange.Verdict {
-	size := x.Request.ContentLength
-	if size < 0 {
-		size = r.max
-	}
-	if !r.budget.Take(size) {
-		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: time.Second, Fine: "memory_budget", Firm: true})
-	}
-	x.Borrowed += size
-	body := make([]byte, 0, min(size+1, 64<<10))
-	body, err := readAll(body, x.Request.Body, r.max)
+	body, err := r.receive(x)
 	switch {
 	case errors.Is(err, errTooLarge):
 		return tooLarge(x)
+	case errors.Is(err, errBudget):
+		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: time.Second, Fine: "memory_budget", Firm: true})
 	case err != nil:
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadRequest, Reason: problem.InvalidRequest, Fine: "body_broken",
 			Detail: "the body did not arrive whole", Hangup: true, Firm: true, Cause: err})
@@ -450,25 +450,45 @@ func (r *rule) read(x *exchange.Exchange, m *media) exchange.Verdict {
 	return r.judge(x, m)
 }
 
-var errTooLarge = errors.New("body too large")
+var (
+	errTooLarge = errors.New("body too large")
+	errBudget   = errors.New("no memory left for the body")
+)
 
-// readAll reads to the end or until more than limit bytes came.
-func readAll(dst []byte, from io.Reader, limit int64) ([]byte, error) {
+// receive reads a body to its end. Memory is taken from the budget as bytes come, not as they are announced: a client
+// that sends nothing takes nothing from the others.
+func (r *rule) receive(x *exchange.Exchange) ([]byte, error) {
+	const first = 4 << 10
+	size := int64(first)
+	if x.Request.ContentLength > r.budget.Left() {
+		return nil, errBudget // it cannot end well
+	}
+	if n := x.Request.ContentLength; n >= 0 && n < size {
+		size = n + 1 // one more, to see the end without growing
+	}
+	var body []byte
 	for {
-		if len(dst) == cap(dst) {
-			dst = append(dst, 0)[:len(dst)]
+		if !r.budget.Take(size - int64(cap(body))) {
+			return nil, errBudget
 		}
-		n, err := from.Read(dst[len(dst):cap(dst)])
-		dst = dst[:len(dst)+n]
-		if int64(len(dst)) > limit {
-			return nil, errTooLarge
+		x.Borrowed += size - int64(cap(body))
+		grown := make([]byte, len(body), size)
+		copy(grown, body)
+		body = grown
+		for len(body) < cap(body) {
+			n, err := x.Request.Body.Read(body[len(body):cap(body)])
+			body = body[:len(body)+n]
+			if int64(len(body)) > r.max {
+				return nil, errTooLarge
+			}
+			if err == io.EOF {
+				return body, nil
+			}
+			if err != nil {
+				return nil, err
+			}
 		}
-		if err == io.EOF {
-			return dst, nil
-		}
-		if err != nil {
-			return nil, err
-		}
+		size *= 2
 	}
 }
 

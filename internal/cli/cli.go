@@ -141,6 +141,7 @@ var commands = []func(Streams) *cobra.Command{
 	newInit,
 	newServe,
 	newExplain,
+	newCheck,
 	newReload,
 	newKey,
 	newUser,

@@ -15,7 +15,7 @@ const (
 	PointChecked = "checked" // rules ran and found nothing; reading files shows no more than that
 	PointSkipped = "skipped" // its rules lacked what they need
 	PointGate    = "gate"    // only a running gate, or what it recorded, shows it
-	PointPerson  = "person"  // only a person can state it
+	PointPerson  = "person"  // only a person can state it, or bring the result of another tool
 )
 
 // lists are the guide's checklists, by the catalogue's kind of line.
@@ -67,30 +67,35 @@ func point(r *finding.Report, c *catalogue.Catalogue, title string, item catalog
 			people = append(people, x.AttestedBy.Who)
 		}
 	}
-	lively := len(running) > 0 || slices.ContainsFunc(item.Controls, func(id control.ID) bool { return c.Control(id).Requires(control.Operating) })
+	asks := func(how string) bool {
+		return slices.ContainsFunc(item.Controls, func(id control.ID) bool { return slices.Contains(c.Control(id).Verify, how) })
+	}
 	switch {
 	case verdicts[finding.Failed]:
 		p.State = PointFound
 	case verdicts[finding.Passed]:
 		p.State = PointChecked
-	case lively:
-		p.State = PointGate
-	case len(people) > 0:
-		p.State = PointPerson
-	default:
+	case verdicts[finding.Skipped]:
 		p.State = PointSkipped
+	case asks("runtime") || asks("dynamic"):
+		p.State = PointGate
+	default:
+		p.State = PointPerson
 	}
-	p.Next = next(dedupe(running), dedupe(imported), dedupe(people), lively)
+	p.Next = next(dedupe(running), dedupe(imported), dedupe(people), asks("dynamic"), asks("runtime"))
 	return p
 }
 
 // next says what shows the rest of a point.
-func next(running, imported, people []string, lively bool) string {
+func next(running, imported, people []string, dynamic, runtime bool) string {
 	var out []string
 	switch {
 	case len(running) > 0:
 		out = append(out, "portreeve attack --only "+strings.Join(running, ","))
-	case lively:
+	case dynamic:
+		out = append(out, "portreeve attack")
+	}
+	if runtime {
 		out = append(out, "portreeve prove, from what the running gate recorded")
 	}
 	if len(imported) > 0 {

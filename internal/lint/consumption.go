@@ -21,7 +21,7 @@ func operationUnlimited(s *search) {
 }
 
 // dear are words of operations that cost more than others.
-var dear = []string{"export", "expensive", "generate", "render", "convert", "transcode", "bulk", "batch", "sms", "email", "invite", "payout", "backup", "analyze", "analyse", "train", "predict"}
+var dear = []string{"export", "expensive", "generate", "render", "convert", "transcode", "bulk", "batch", "sms", "invite", "payout", "backup", "analyze", "analyse", "train", "predict"}
 
 // costly finds operations that look expensive and have only the limit that everybody has.
 func costly(s *search) {

@@ -147,7 +147,7 @@ func debugOn(s *search) {
 func contactMissing(s *search) {
 	s.look()
 	if s.Config.Help.Contact == "" {
-		s.find(found{at: s.Config.At()}, "who finds a weakness is not told where to report it: help.contact is not set")
+		s.find(found{at: s.Config.At("version")}, "who finds a weakness is not told where to report it: help.contact is not set")
 	}
 }
 

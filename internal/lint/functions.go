@@ -141,7 +141,7 @@ func urlInput(s *search) {
 			continue
 		}
 		s.look()
-		if !has(r.name, "webhook", "callback", "redirect", "notify", "notification", "fetch", "proxy", "import", "source", "download", "image", "avatar", "target", "endpoint", "forward") && !ends(r.name, "address url") {
+		if !has(r.name, "webhook", "callback", "notify", "notification", "fetch", "proxy", "import", "source", "download", "image", "avatar", "target", "endpoint", "forward") && !ends(r.name, "address url") {
 			continue
 		}
 		s.find(found{at: atOf(s, r), pointer: r.at, op: r.op, key: r.name}, "the API takes an address in %q that it may call: any address is accepted, those of the inside too", r.name)

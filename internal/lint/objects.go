@@ -63,15 +63,20 @@ func objectUnbound(s *search) {
 		}
 		f := found{at: op.At, pointer: op.Pointer, op: op}
 		id := ids[len(ids)-1].name
+		if i := slices.IndexFunc(ids, func(x *schema) bool { return x.param.In == "path" }); i < 0 {
+			f.severity = finding.Medium
+			s.find(f, "%q chooses whose objects are meant, and nothing says that it must be the caller's", id)
+			continue
+		}
 		switch {
 		case op.Ext.MFA && op.Ext.Permission != "": // for administrators, each act proven anew
 			f.severity = finding.Low
-			s.find(f, "{%s} names an object, and nothing says whose it is: whoever has %q, with two factors, reaches every one", id, op.Ext.Permission)
+			s.find(f, "%q names an object, and nothing says whose it is: whoever has %q, with two factors, reaches every one", id, op.Ext.Permission)
 		case op.Ext.Permission != "":
 			f.severity = finding.Medium
-			s.find(f, "{%s} names an object, and nothing says whose it is: whoever has %q reaches every one", id, op.Ext.Permission)
+			s.find(f, "%q names an object, and nothing says whose it is: whoever has %q reaches every one", id, op.Ext.Permission)
 		default:
-			s.find(f, "{%s} names an object, and nothing says whose it is: every caller reaches every one", id)
+			s.find(f, "%q names an object, and nothing says whose it is: every caller reaches every one", id)
 		}
 	}
 }

@@ -102,21 +102,26 @@ func schemaOpen(of func(*Subject) []*schema, what string) func(*search) {
 	}
 }
 
-// privileged are names of what a caller should not choose about itself.
-var privileged = []string{"role", "roles", "is admin", "admin", "superuser", "is superuser", "is staff", "staff", "permission", "permissions", "privilege", "privileges", "scope", "scopes",
-	"verified", "is verified", "email verified", "approved", "is approved", "is active", "balance", "credit", "credits", "owner id", "tenant id", "user id", "created by",
-	"account type", "plan", "discount", "is owner", "access level", "status verified", "group ids"}
+// Names of what a caller should not choose: anywhere, and about an account.
+var (
+	privileged = []string{"is admin", "superuser", "is superuser", "is staff", "email verified", "is verified", "is approved", "balance", "owner id", "tenant id", "created by",
+		"access level", "account type", "credit limit"}
+	privilegedOfAccounts = []string{"role", "roles", "admin", "permission", "permissions", "privilege", "privileges", "verified", "approved", "plan", "credit", "credits", "group ids", "status verified"}
+	accounts             = []string{"user", "users", "account", "accounts", "member", "members", "profile", "profiles", "me", "employee", "employees", "customer", "customers", "register", "signup",
+		"registration", "person", "people"}
+)
 
 func writablePrivileged(s *search) {
 	for _, r := range s.requests() {
-		if r.name == "" || r.param != nil {
+		if r.name == "" || r.param != nil || r.is("object") || r.n.Get("properties") != nil {
 			continue
 		}
 		s.look()
-		if !ends(r.name, privileged...) || len(words(r.name)) > 3 || r.flag("readOnly") || r.extension("permission") != nil || r.n.Get("const") != nil {
+		about := has(lastSegment(r.op.Path), accounts...)
+		if !(ends(r.name, privileged...) || about && ends(r.name, privilegedOfAccounts...)) || len(words(r.name)) > 3 {
 			continue
 		}
-		if r.op.Ext.Permission != "" && r.op.Ext.MFA { // an administrator's act
+		if r.flag("readOnly") || r.extension("permission") != nil || r.n.Get("const") != nil || r.op.Ext.Permission != "" && r.op.Ext.MFA { // the last is an administrator's act
 			continue
 		}
 		s.find(found{at: s.Document.At(r.at), pointer: r.at, op: r.op, key: r.name}, "callers may write %q of %s: a declared property is not yet an allowed one", r.name, orThe(r.within))
@@ -145,15 +150,25 @@ func fieldUnclassified(s *search) {
 			s.look()
 		}
 	}
+	comes := map[string]*schema{}
+	for _, r := range s.requests() {
+		comes[r.at] = r
+	}
 	for _, f := range p.Fields {
 		if !f.Active {
 			continue
 		}
 		x := found{at: s.Document.At(f.Pointer), pointer: f.Pointer, severity: finding.Low, key: f.Name}
-		if a := leaves[f.Pointer]; a != nil && !a.flag("writeOnly") {
+		switch a, r := leaves[f.Pointer], comes[f.Pointer]; {
+		case a != nil && !a.flag("writeOnly"):
 			x.severity, x.op = classSeverity[f.Class], a.op
-		} else if a == nil {
+		case a != nil:
+			x.op = a.op
+		case r != nil:
 			s.look()
+			x.op = r.op
+		default:
+			continue // a schema that no body uses
 		}
 		why := strings.TrimPrefix(f.Why, "guess: ")
 		s.find(x, "%q looks %s and has no class (%s)", f.Name, f.Class, why)

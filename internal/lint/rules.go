@@ -130,7 +130,7 @@ var rules = []rule{
 	{finding.Rule{ID: "object-unbound", Title: "An object's owner is not declared", Severity: high, CWE: cwe{639}, OWASP2019: owa{"API1"}, OWASP2023: owa{"API1"},
 		Controls: ids{"authz.object"},
 		Why:      "Whoever may call the operation reads or changes everybody's objects by changing an id.",
-		Fix:      "Say whose it is: x-portreeve: {object: {type, owner: $response.body#/owner_id}}; unless names the permission of those who may reach all."}, Objects, document, objectUnbound},
+		Fix:      "Say whose it is: x-portreeve: {object: {type, owner: $response.body#/owner_id}}; unless names the permission of those who may reach all, access: fields what everybody may read."}, Objects, document, objectUnbound},
 	{finding.Rule{ID: "id-sequential", Title: "An id can be counted up", Severity: low, CWE: cwe{340}, OWASP2019: owa{"API1"}, OWASP2023: owa{"API1"},
 		Controls: ids{"authz.object"},
 		Why:      "Where ownership is not checked, whole numbers let an attacker walk through everything in order.",

@@ -5,7 +5,7 @@
 // # Strict JSON
 //
 // Names given twice (after unescaping), trailing data, a byte order mark, invalid UTF-8, lone surrogates, numbers beyond
-// any double and too deep nesting are refused, because two parsers would read them differently (RFC 7493, threat 45).
+// any finite double and too deep nesting are refused, because two parsers would read them differently (RFC 7493, threat 45).
 // Numbers are compared exactly.
 //
 // # What is declared
@@ -29,7 +29,7 @@
 //   - class secret: the value leaves;
 //   - permission that the viewer has not: it leaves, unless owner_may is given and the viewer owns the object;
 //   - mask: it is masked, unless the viewer has the permission named by unmask;
-//   - class sensitive with neither permission nor mask: it leaves, for nobody was permitted.
+//   - class sensitive or cardholder with neither permission nor mask: it leaves, for nobody was permitted.
 //
 // A member leaves with its name, an item leaves its array (at a place named by prefixItems null stands instead, so that
 // the others keep theirs), and a whole body becomes null.

@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	maxExponent = 400  // beyond any double: every reader makes something else of it
+	maxExponent = 400  // written; beyond any double either way
 	maxDigits   = 1000 // of one number
+	safeDigits  = 300  // before the point, exponent counted: surely within a double
 )
 
 func (p *parser) digits() bool {
@@ -27,26 +28,35 @@ func (p *parser) number() error {
 	if !p.digits() || p.s[from] == '0' && p.i-from > 1 {
 		return p.fail("syntax")
 	}
+	magnitude := p.i - from
 	if p.next('.') && !p.digits() {
 		return p.fail("syntax")
 	}
 	if p.i < len(p.s) && p.s[p.i]|0x20 == 'e' {
 		p.i++
-		if !p.next('+') {
-			p.next('-')
-		}
+		small := !p.next('+') && p.next('-')
 		from := p.i
 		if !p.digits() {
 			return p.fail("syntax")
 		}
-		if e, err := strconv.Atoi(p.s[from:p.i]); err != nil || e > maxExponent {
+		e, err := strconv.Atoi(p.s[from:p.i])
+		if err != nil || e > maxExponent {
 			return p.fail("number")
 		}
+		if !small {
+			magnitude += e
+		}
 	}
-	if p.i-start > maxDigits {
+	if p.i-start > maxDigits || magnitude > safeDigits && !isFinite(p.s[start:p.i]) {
 		return p.fail("number")
 	}
 	return nil
+}
+
+// isFinite reports whether a number is one to readers that know only doubles: to them 1e400 is Infinity (RFC 7493 §2.2).
+func isFinite(text string) bool {
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil
 }
 
 // decimal is a number as digits × 10^exponent, without zeros at either end. Zero has no digits.

@@ -71,8 +71,11 @@ func readRule(v any) (*rule, error) {
 
 // withholds reports whether there is any viewer to whom the rule gives less than the value.
 func (r *rule) withholds() bool {
-	return r.permission != "" || r.mask != unmasked || r.class == "secret" || r.class == "sensitive"
+	return r.permission != "" || r.mask != unmasked || r.class == "secret" || r.guarded()
 }
+
+// guarded: values of these classes leave for nobody unless the rule names who may see them, or how much of them.
+func (r *rule) guarded() bool { return r.class == "sensitive" || r.class == "cardholder" }
 
 // judge says what becomes of a value for a viewer.
 func (r *rule) judge(v Viewer) (fate, mask) {
@@ -83,7 +86,7 @@ func (r *rule) judge(v Viewer) (fate, mask) {
 		return withheld, unmasked
 	case r.mask != unmasked && (r.unmask == "" || !v.May(r.unmask)):
 		return kept, r.mask
-	case r.class == "sensitive" && r.permission == "" && r.mask == unmasked:
+	case r.guarded() && r.permission == "" && r.mask == unmasked:
 		return withheld, unmasked // nobody was permitted
 	}
 	return kept, unmasked

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -26,8 +27,10 @@ var (
 // Splitter cuts a body that arrives in pieces into items, each one strict JSON value, and frames those that may leave.
 // It holds one item at most. After an error it stays broken. The zero value refuses all.
 //
-// Of server-sent events the fields id, event and retry stay with their data; comments, and events without data, are
-// swallowed. A byte order mark is an error.
+// Of server-sent events the fields id, event and retry stay with their data. No schema judges them, so they have no room
+// for more than they are for: id and event are tokens of letters, digits and _ . : - (others are an
+// error), and a retry that is no number, comments, other fields, and events without data are swallowed. A byte order mark
+// is an error.
 type Splitter struct {
 	stream Stream
 	max    int
@@ -235,16 +238,43 @@ func (s *Splitter) eventLine(line []byte, emit func([]byte) error) error {
 		}
 		s.hasData = true
 		return s.keep(&s.held, value...)
-	case "id", "event", "retry":
-		if err := s.keep(&s.fields, name...); err != nil {
-			return err
+	case "retry":
+		if len(value) == 0 || len(value) > maxRetryDigits || len(bytes.Trim(value, "0123456789")) > 0 {
+			return nil // readers ignore it too (WHATWG HTML §9.2.6)
 		}
-		if err := s.keep(&s.fields, ':', ' '); err != nil {
-			return err
+		return s.field(name, value)
+	case "id", "event":
+		if !isEventToken(value) {
+			return fmt.Errorf("%w: an event's %s is no token", ErrFraming, name)
 		}
-		return s.keep(&s.fields, append(value[:len(value):len(value)], '\n')...)
+		return s.field(name, value)
 	}
 	return nil // a comment, or a field nobody knows
+}
+
+const (
+	maxEventToken  = 128
+	maxRetryDigits = 8 // of milliseconds: about a day
+)
+
+// isEventToken: an empty one resets what was set before.
+func isEventToken(value []byte) bool {
+	for _, c := range value {
+		if !isAlnum(c) && strings.IndexByte("_.:-", c) < 0 {
+			return false
+		}
+	}
+	return len(value) <= maxEventToken
+}
+
+// field holds a field that stands beside the event's data.
+func (s *Splitter) field(name, value []byte) error {
+	for _, part := range [...][]byte{name, []byte(": "), value, []byte("\n")} {
+		if err := s.keep(&s.fields, part...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Frame appends an item as it stands in the stream; it is to be called while Split or End emits the item it came of.

@@ -1,0 +1,115 @@
+package schema
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// A number that no double holds is Infinity to one reader and itself to another (RFC 7493 §2.2).
+func TestNumbersBeyondADoubleAreRefused(t *testing.T) {
+	set, err := NewSet([]byte(`{"n":{"type":"number","minimum":0}}`), OpenAPI31)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := set.Compile("/n", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("9", 309)
+	for body, finite := range map[string]bool{`1e308`: true, `1e309`: false, `1e400`: false, `1E+400`: false, `-1e400`: false, `0.1e309`: true, `10e308`: false,
+		`1.7976931348623157e308`: true, `1.7976931348623159e308`: false, `17976931348623157e292`: true, long: false, long[1:]: true, long[1:] + ".5e1": false,
+		`0e309`: true, `1e-300`: true, `0.` + strings.Repeat("0", 100) + `1e400`: true} {
+		var f *Failure
+		strict := Strict([]byte(body))
+		if (strict == nil) != finite || !finite && (!errors.As(strict, &f) || f.Violations[0].Code != "number") {
+			t.Errorf("%s: strict said %v", body, strict)
+		}
+		if err := p.Validate([]byte(body)); body[0] != '-' && (err == nil) != finite {
+			t.Errorf("%s: validated as %v", body, err)
+		}
+		if _, _, err := p.Project(nil, []byte(body), nil); body[0] != '-' && (err == nil) != finite {
+			t.Errorf("%s: projected as %v", body, err)
+		}
+		if _, ok := Lookup([]byte(`{"a":1,"b":`+body+`}`), "/a"); ok != finite {
+			t.Errorf("%s: looked up beside: %v", body, ok)
+		}
+	}
+}
+
+// Card numbers are as bare of permission as what is called sensitive.
+func TestCardholderDataNeedsAPermissionOrAMask(t *testing.T) {
+	const document = `{"o":{"type":"object","properties":{"id":{"type":"integer"},
+	 "bare":{"type":"string","x-portreeve":{"class":"cardholder"}},
+	 "masked":{"type":"string","x-portreeve":{"class":"cardholder","mask":"last4","unmask":"cards:unmask"}},
+	 "permitted":{"type":"string","x-portreeve":{"class":"cardholder","permission":"cards:read"}}}}}`
+	const body = `{"id":1,"bare":"4111111111111111","masked":"4111111111111111","permitted":"4111111111111111"}`
+	set, err := NewSet([]byte(document), OpenAPI31)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, undeclared := range [...]Undeclared{Drop, Ignore} {
+		p, err := set.Compile("/o", Options{Direction: Response, Undeclared: undeclared})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Plain() {
+			t.Error("a program with card numbers calls itself plain")
+		}
+		for _, c := range []struct {
+			who  Viewer
+			want string
+		}{
+			{nil, `{"id":1,"masked":"****1111"}`},
+			{seer{owns: true}, `{"id":1,"masked":"****1111"}`},
+			{seer{may: "cards:read"}, `{"id":1,"masked":"****1111","permitted":"4111111111111111"}`},
+			{seer{may: "*"}, `{"id":1,"masked":"4111111111111111","permitted":"4111111111111111"}`},
+		} {
+			if got, _, err := p.Project(nil, []byte(body), c.who); err != nil || string(got) != c.want {
+				t.Errorf("%+v: got %s %v, want %s", c.who, got, err, c.want)
+			}
+		}
+	}
+	bare, err := NewSet([]byte(`{"o":{"properties":{"bare":{"x-portreeve":{"class":"cardholder"}}}}}`), OpenAPI31)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := bare.Compile("/o", Options{Direction: Response, Undeclared: Ignore}); err != nil || p.Plain() {
+		t.Errorf("a bare card number does not alter: %v", err)
+	}
+}
+
+// Nothing of an event stream but its data is judged: what stands around it has no room for a secret.
+func TestEventFieldsAreTokens(t *testing.T) {
+	split := func(stream string) (string, error) {
+		s := NewSplitter(SSE, 1<<16)
+		var out []byte
+		emit := func(item []byte) error { out = s.Frame(out, item, len(out) == 0); return nil }
+		err := s.Split([]byte(stream), emit)
+		if err == nil {
+			err = s.End(emit)
+		}
+		return string(out), err
+	}
+	for in, want := range map[string]string{
+		"event: user.created\nid: 2026-01:7_a\nretry: 3000\ndata: 1\n\n": "event: user.created\nid: 2026-01:7_a\nretry: 3000\ndata: 1\n\n",
+		"event:x\ndata:1\n\n":                               "event: x\ndata: 1\n\n",
+		"id\nevent:\ndata: 1\n\n":                           "id: \nevent: \ndata: 1\n\n", // empty ones reset (WHATWG HTML §9.2.6)
+		"retry: soon\ndata: 1\n\n":                          "data: 1\n\n",
+		"retry: 4111111111111111\ndata: 1\n\n":              "data: 1\n\n",
+		"retry:\ndata: 1\n\n":                               "data: 1\n\n",
+		": SECRET\ndata: 1\n\n":                             "data: 1\n\n",
+		"note: SECRET\ndata: 1\n\n":                         "data: 1\n\n",
+		"id: " + strings.Repeat("a", 128) + "\ndata: 1\n\n": "id: " + strings.Repeat("a", 128) + "\ndata: 1\n\n",
+	} {
+		if got, err := split(in); err != nil || got != want {
+			t.Errorf("%q: got %q %v, want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"event: SECRET IN EVENT\ndata: 1\n\n", "event: a@b.cd\ndata: 1\n\n", "id: {\"ssn\":1}\ndata: 1\n\n", "id: ä\ndata: 1\n\n",
+		"event:  x\ndata: 1\n\n", "id: " + strings.Repeat("a", 129) + "\ndata: 1\n\n", "data: 1\nevent: a b\n\n"} {
+		if got, err := split(in); !errors.Is(err, ErrFraming) || got != "" {
+			t.Errorf("%q: got %q %v", in, got, err)
+		}
+	}
+}

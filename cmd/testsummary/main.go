@@ -125,7 +125,9 @@ func (s *summary) takeTest(e event) {
 // tell prints what a package or build said.
 func (s *summary) tell(pkg string) {
 	for _, line := range s.loose[pkg] {
-		io.WriteString(s.out, line)
+		if line != "FAIL\n" && !strings.HasPrefix(line, "FAIL\t") { // that is said by take
+			io.WriteString(s.out, line)
+		}
 	}
 	delete(s.loose, pkg)
 }

@@ -81,10 +81,16 @@ func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 			d.Refused(ctx, err)
 			return err
 		}
+		certificate, err := server.Certificate(next)
+		if err != nil {
+			d.Refused(ctx, err)
+			return err
+		}
 		if err := d.Reload(ctx, next); err != nil {
 			return err
 		}
-		return listeners.Certify(next)
+		listeners.Certify(certificate)
+		return nil
 	}
 	if o.replace == nil {
 		reload = nil

@@ -130,6 +130,11 @@ func (b *builder) plan() *plan.Plan {
 	for _, s := range c.Unsafe() {
 		p.Unsafe = append(p.Unsafe, plan.Switch{Name: s.Name, Reason: s.Reason, Until: s.Until, Source: source(s.At)})
 	}
+	for _, op := range b.d.Operations {
+		if op.Ext.Unjudged != "" {
+			p.Unsafe = append(p.Unsafe, plan.Switch{Name: "unsafe_unjudged", Reason: op.Ext.Unjudged, Source: source(op.Ext.UnjudgedAt)})
+		}
+	}
 	b.operations(p)
 	p.Identity = b.identity(p)
 	for _, op := range p.Operations {

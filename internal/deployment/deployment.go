@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -113,6 +114,14 @@ func (d *Deployment) Reload(ctx context.Context, p *plan.Plan) (err error) {
 		{"store.sqlite", old.Server.Store.SQLite, p.Server.Store.SQLite},
 		{"audit.dir", old.Audit.Dir, p.Audit.Dir},
 		{"staleness", old.Staleness.String(), p.Staleness.String()},
+		{"tls", onOff(old.Server.TLS()), onOff(p.Server.TLS())},
+		{"timeouts.header", old.Server.Header.String(), p.Server.Header.String()},
+		{"timeouts.idle", old.Server.Idle.String(), p.Server.Idle.String()},
+		{"timeouts.drain", old.Server.Drain.String(), p.Server.Drain.String()},
+		{"sizes.held", strconv.FormatInt(old.Server.Held, 10), strconv.FormatInt(p.Server.Held, 10)},
+		{"sizes.header", strconv.Itoa(old.Edge.MaxHeaderBytes), strconv.Itoa(p.Edge.MaxHeaderBytes)},
+		{"audit.queue", strconv.Itoa(old.Audit.Queue), strconv.Itoa(p.Audit.Queue)},
+		{"debug", strconv.FormatBool(old.Server.Debug), strconv.FormatBool(p.Server.Debug)},
 	} {
 		if fixed.old != fixed.new {
 			return fmt.Errorf("%s changed from %s to %s: restart to take that over", fixed.name, fixed.old, fixed.new)
@@ -126,6 +135,13 @@ func (d *Deployment) Reload(ctx context.Context, p *plan.Plan) (err error) {
 	d.reload.Set(1)
 	d.Log.Info("reloaded", "plan", p.Hash, "operations", len(p.Operations))
 	return d.Announce(ctx, "reload", "the gate obeys plan "+p.Hash)
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
 }
 
 // Refused says everywhere that a reload was refused and the old plan is kept; why is for the log alone.

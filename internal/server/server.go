@@ -44,9 +44,11 @@ func (e *ListenError) Unwrap() error { return e.Err }
 // Listen opens both listeners of a plan, or none. Nobody is answered before Serve.
 func Listen(p *plan.Plan, log *slog.Logger) (_ *Server, err error) {
 	s := &Server{plan: p, log: log}
-	if err := s.Certify(p); err != nil {
+	certificate, err := Certificate(p)
+	if err != nil {
 		return nil, err
 	}
+	s.Certify(certificate)
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -61,18 +63,20 @@ func Listen(p *plan.Plan, log *slog.Logger) (_ *Server, err error) {
 	return s, nil
 }
 
-// Certify reads the plan's certificate; connections made from now on see it.
-func (s *Server) Certify(p *plan.Plan) error {
+// Certificate reads a plan's certificate; nil for plain HTTP.
+func Certificate(p *plan.Plan) (*tls.Certificate, error) {
 	if !p.Server.TLS() {
-		return nil
+		return nil, nil
 	}
 	c, err := tls.LoadX509KeyPair(p.Server.TLSCert, p.Server.TLSKey)
 	if err != nil {
-		return fmt.Errorf("reading tls.cert %s and tls.key: %w", p.Server.TLSCert, err)
+		return nil, fmt.Errorf("reading tls.cert %s and tls.key: %w", p.Server.TLSCert, err)
 	}
-	s.certificate.Store(&c)
-	return nil
+	return &c, nil
 }
+
+// Certify makes connections from now on see a certificate.
+func (s *Server) Certify(c *tls.Certificate) { s.certificate.Store(c) }
 
 // Close gives the listeners back that Serve did not take.
 func (s *Server) Close() {

@@ -12,6 +12,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -256,6 +257,7 @@ func (s *Stage) head(x *exchange.Exchange) exchange.Verdict {
 		return refuse(x, status, "status_undeclared")
 	}
 	x.Answer = a
+	undeclaredHeaders(x.Out.Judged(), a.Headers)
 	if len(a.Media) == 0 || status == http.StatusNoContent || status == http.StatusNotModified {
 		x.Out.Deliver(plan.Empty, nil)
 		h := x.Out.Judged()
@@ -269,6 +271,22 @@ func (s *Stage) head(x *exchange.Exchange) exchange.Verdict {
 	x.Media = m
 	x.Out.Deliver(m.Delivery, nil)
 	return exchange.Pass
+}
+
+// undeclaredHeaders takes away what neither the document declares nor HTTP itself needs: a header can carry what a body may
+// not. Connection stays for harden, which removes it with all that it names.
+func undeclaredHeaders(h http.Header, declared []string) {
+	for name := range h {
+		switch name {
+		case "Content-Type", "Content-Length", "Content-Language", "Content-Disposition", "Content-Encoding", "Content-Range", "Accept-Ranges",
+			"Cache-Control", "Expires", "Age", "Date", "Etag", "Last-Modified", "Vary", "Location", "Link", "Retry-After", "Allow",
+			"Www-Authenticate", "Accept-Patch", "Accept-Post", "Deprecation", "Sunset", "Connection":
+		default:
+			if !slices.Contains(declared, name) {
+				delete(h, name)
+			}
+		}
+	}
 }
 
 func (s *Stage) headOwn(x *exchange.Exchange) exchange.Verdict {

@@ -95,7 +95,7 @@ type reserved struct {
 
 var reservations = []reserved{
 	{sqlDrivers, []string{"internal/store/*"}, "a database is met behind a store"},
-	{[]string{"internal/spec", "internal/config"}, []string{"internal/compile", "internal/starter", "internal/lint"}, "what is promised is read from the plan"},
+	{[]string{"internal/spec", "internal/config"}, []string{"internal/compile", "internal/starter", "internal/lint", "internal/attack"}, "what is promised is read from the plan"},
 	{[]string{"internal/mutant"}, []string{"internal/cli"}, "a gate with a rule missing is never part of anything else"},
 	{[]string{"internal/vectors", "internal/store/storetest", "testing"}, []string{"internal/vectors", "internal/store/storetest"}, "test code stays out of the product"},
 	{[]string{"github.com/spf13/cobra"}, []string{"internal/cli"}, "only the command line knows of flags"},

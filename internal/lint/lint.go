@@ -101,7 +101,7 @@ func Check(s *Subject, version string, now func() time.Time) *finding.Report {
 		case len(one.findings) > 0:
 			o.Verdict = finding.Failed
 		case one.looked == 0:
-			o.Verdict, o.Reason = finding.Skipped, "there is nothing of the kind it looks at"
+			o.Verdict, o.Reason, o.Vacuous = finding.Skipped, "there is nothing of the kind it looks at", true
 		}
 		r.Outcomes = append(r.Outcomes, o)
 		r.Findings = append(r.Findings, one.findings...)

@@ -143,7 +143,7 @@ var samples = map[string]sample{
 	"secret-in-document": {bad: []edit{doc("example: fragile", "example: "+drawn("ghp_", 36))}, good: []edit{doc("example: fragile", "example: ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")}},
 	"secret-in-configuration": {bad: []edit{conf("version: 1\n", "version: 1 # "+drawn("glpat-", 20)+"\n")},
 		good: []edit{conf("version: 1\n", "version: 1 # token: glpat-…\n")}},
-	"secret-in-source": {bad: []edit{file("app.py", "API_KEY = \"sk-1234567890abcdef1234567890abcdef\"\n")},
+	"secret-in-source": {bad: []edit{file("app.py", "API_KEY = \"sk-"+"1234567890abcdef1234567890abcdef\"\n")},
 		good: []edit{file("app.py", "API_KEY = os.getenv(\"EXTERNAL_API_KEY\")\n")}},
 	"personal-example": {bad: []edit{doc("example: fragile", `example: "4929 1234 5678 9015"`)}, good: []edit{doc("example: fragile", `example: "4111 1111 1111 1111"`)}},
 	"plan-refused": {bad: []edit{doc(`{permission: "orders:list"}`, `{permission: "orders:list", delivery: relay}`)},

@@ -91,6 +91,9 @@ func spread(v string) float64 {
 	return h
 }
 
+// spelled is a name made of words, as code and style sheets have them, not a value.
+var spelled = regexp.MustCompile(`^[#.$@/]*[A-Za-z]+[0-9]?(?:[-_./:][A-Za-z]*[0-9]{0,3})+$`)
+
 // random reports whether a value looks drawn, not written: letters and digits mixed, and spread.
 func random(v string) bool {
 	digits, letters := 0, 0
@@ -104,7 +107,7 @@ func random(v string) bool {
 			return false // code, or prose
 		}
 	}
-	return digits > 0 && letters > 0 && len(v) >= 8 && spread(v) >= 2.7
+	return digits > 0 && letters > 0 && len(v) >= 8 && spread(v) >= 2.7 && !spelled.MatchString(v)
 }
 
 // leak is where a secret stands, and of what kind it is. The secret itself is forgotten.

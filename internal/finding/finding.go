@@ -106,7 +106,8 @@ type Outcome struct {
 	Rule      string  `json:"rule"`
 	Operation string  `json:"operation,omitempty"`
 	Verdict   Verdict `json:"verdict"`
-	Reason    string  `json:"reason,omitempty"` // compulsory for inconclusive and skipped
+	Reason    string  `json:"reason,omitempty"`  // compulsory for inconclusive and skipped
+	Vacuous   bool    `json:"vacuous,omitempty"` // skipped, because there is nothing here that it could be about
 }
 
 // Input is a file the search was made with.

@@ -34,7 +34,8 @@ type Meter struct {
 type shard struct {
 	mu    sync.Mutex
 	state map[Key]*state
-	_     [40]byte // one shard a cache line
+	swept int64    // when expired keys were last looked for
+	_     [32]byte // one shard a cache line
 }
 
 // state is one key's. Which fields are used is its rule's affair; a key belongs to one rule.
@@ -178,7 +179,10 @@ func (m *Meter) get(q *Demand, now int64) *state {
 	}
 	key := q.Key
 	if len(sh.state) >= m.limit {
-		sh.sweep(now)
+		if now-sh.swept >= sweepEvery { // a flood of newcomers must not buy a walk each
+			sh.swept = now
+			sh.sweep(now)
+		}
 		if len(sh.state) >= m.limit {
 			key = Key(q.Rule.id)
 			if s := sh.state[key]; s != nil {
@@ -190,6 +194,8 @@ func (m *Meter) get(q *Demand, now int64) *state {
 	sh.state[key] = s
 	return s
 }
+
+const sweepEvery = int64(time.Second)
 
 // sweep drops what has expired: it equals what is absent.
 func (sh *shard) sweep(now int64) {

@@ -1,6 +1,8 @@
 package lint
 
 import (
+	"bytes"
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,7 +58,7 @@ func build(t *testing.T, edits []edit, simple bool) *finding.Report {
 	return Check(s, "test", clock)
 }
 
-func of1(r *finding.Report, rule string) (n int, first finding.Finding) {
+func times(r *finding.Report, rule string) (n int, first finding.Finding) {
 	for _, f := range r.Findings {
 		if f.Rule == rule {
 			if n++; n == 1 {
@@ -94,7 +96,7 @@ func TestSamples(t *testing.T) {
 		}
 		t.Run(id, func(t *testing.T) {
 			bad := build(t, x.bad, x.simple)
-			n, f := of1(bad, id)
+			n, f := times(bad, id)
 			if want := max(x.times, 1); n != want {
 				t.Errorf("weak: %d findings, want %d", n, want)
 			}
@@ -197,5 +199,59 @@ func TestForeignDocuments(t *testing.T) {
 	}
 	if n := counts["critical secret-in-document"] + counts["medium personal-example"]; n > 0 {
 		t.Errorf("%d secrets or persons in published examples", n)
+	}
+}
+
+var update = flag.Bool("update", false, "write docs/checks.md")
+
+func TestReferenceIsCurrent(t *testing.T) {
+	path := filepath.Join("..", "..", "docs", "checks.md")
+	if *update {
+		if err := os.WriteFile(path, Reference(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(got, Reference()) {
+		t.Errorf("%s is stale (%v); run: go test ./internal/lint -update", path, err)
+	}
+}
+
+// TestChecklist holds that each line of the guide's two lists has a state, and that no state claims more than was seen.
+func TestChecklist(t *testing.T) {
+	clean := build(t, nil, false)
+	weak := build(t, samples["server-plaintext"].bad, false)
+	if len(clean.Checklist) != 15 {
+		t.Fatalf("%d points", len(clean.Checklist))
+	}
+	states := map[string]int{}
+	for i, p := range clean.Checklist {
+		states[p.State]++
+		switch {
+		case p.Text == "" || p.Line == 0 || p.List == "" || len(p.Controls) == 0:
+			t.Errorf("a point is not whole: %+v", p)
+		case p.State == PointFound:
+			t.Errorf("found in what is clean: %+v", p)
+		case p.State == PointChecked && len(p.Rules) == 0:
+			t.Errorf("checked by nothing: %+v", p)
+		case p.State != PointChecked && p.Next == "":
+			t.Errorf("nobody knows how to go on: %+v", p)
+		}
+		if strings.HasPrefix(p.Text, "HTTPS") && weak.Checklist[i].State != PointFound {
+			t.Errorf("plain http was found, and the list does not say so: %+v", weak.Checklist[i])
+		}
+	}
+	if states[PointChecked] == 0 || states[PointGate] == 0 || states[PointPerson] == 0 {
+		t.Errorf("states %v", states)
+	}
+	t.Log(states)
+}
+
+// TestFingerprintsHold holds that a finding that only moved to another line is still the same finding.
+func TestFingerprintsHold(t *testing.T) {
+	bad := samples["object-unbound"].bad
+	a, b := build(t, bad, false), build(t, append(slices.Clone(bad), doc("info: {title: Orders, version: \"1.0.0\"}\n", "info:\n  title: Orders\n  version: \"1.0.0\"\n")), false)
+	if a.Findings[0].Fingerprint != b.Findings[0].Fingerprint || a.Findings[0].Place.Line == b.Findings[0].Place.Line {
+		t.Errorf("a finding that moved is another one: %+v %+v", a.Findings[0], b.Findings[0])
 	}
 }

@@ -225,24 +225,19 @@ func (whole) Tail(dst []byte, any bool) []byte              { return dst }
 
 // Who writes between the last byte of an answer and the end of the exchange writes nothing.
 func TestNothingFollowsTheEnd(t *testing.T) {
-	items := Step{Stage: "upstream", Head: func(x *Exchange) Verdict { x.Out.Deliver(plan.Items, new(byLine)); return Pass }}
-	client := &connection{t: t, header: http.Header{}}
-	x := &Exchange{Op: &plan.Operation{}, Chain: NewChain(nil, []Step{items}, 0)}
-	done := make(chan struct{})
-	client.onEnd = func() {
-		go func() {
-			defer close(done)
-			if _, err := x.Out.Write([]byte("late\n")); !errors.Is(err, ErrRefused) {
-				t.Errorf("got %v", err)
-			}
-		}()
-		time.Sleep(5 * time.Millisecond) // so long that the writer is the next to get the sink
-	}
-	x.Open(client, NewBudget(1<<20))
-	x.Run(0, originFunc(func(x *Exchange) Verdict { x.Out.Write([]byte("a\n")); return Pass }))
-	<-done
-	if got := client.body.String(); got != "a\nend" {
-		t.Errorf("got %q", got)
+	for _, d := range []plan.Delivery{plan.Items, plan.Relay, plan.Hold} {
+		step := Step{Stage: "upstream", Head: func(x *Exchange) Verdict { x.Out.Deliver(d, new(byLine)); return Pass }}
+		client := &connection{t: t, header: http.Header{}}
+		x := &Exchange{Op: &plan.Operation{}, Chain: NewChain(nil, []Step{step}, 0)}
+		x.Open(client, NewBudget(1<<20))
+		x.Out.ask()
+		x.Out.Write([]byte("a\n"))
+		x.Out.finish()
+		whole := client.body.String()
+		if _, err := x.Out.Write([]byte("late\n")); !errors.Is(err, ErrRefused) || client.body.String() != whole {
+			t.Errorf("%s: got %v, %q after %q", d, err, client.body.String(), whole)
+		}
+		x.Out.close()
 	}
 }
 

@@ -47,7 +47,7 @@ func point(r *finding.Report, c *catalogue.Catalogue, title string, item catalog
 		}
 		p.Rules = append(p.Rules, x.ID)
 		for _, o := range r.Outcomes {
-			if o.Rule == x.ID {
+			if o.Rule == x.ID && !o.Vacuous {
 				verdicts[o.Verdict] = true
 			}
 		}

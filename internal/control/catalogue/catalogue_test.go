@@ -108,7 +108,7 @@ func TestFaultsOfACatalogue(t *testing.T) {
 		"a framework nobody listed":    {"{framework: gdpr, ids: [25(1), 25(2)]}", "{framework: gdrp, ids: [25(1), 25(2)]}", `"gdrp", which does not exist`},
 		"an id that lost its quotes":   {"ids: ['8.3.4']", "ids: [8.3]", "ids is not text"},
 		"a facet nothing shows":        {"by: [import/semgrep]", "by: []", `the facet "tested"`},
-		"a tester nobody knows":        {"attack/brute-force", "magic/brute-force", `cannot be "magic/brute-force"`},
+		"a tester nobody knows":        {"attack/bola-list", "magic/bola-list", `cannot be "magic/bola-list"`},
 		"a severity that is no word":   {"severity: critical", "severity: severe", "severe"},
 		"a facet that is no word":      {"evidence: [declared, tested, operating]", "evidence: [declared, believed]", `"believed"`},
 		"a bound that is no word":      {"bound: lte", "bound: below", `"below"`},

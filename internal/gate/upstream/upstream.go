@@ -27,7 +27,7 @@ import (
 // Name is the stage's name in the order.
 const Name = "upstream"
 
-var controls = []control.ID{"upstream.validate", "avail.resilience", "error.no-leak", "deploy.no-bypass"}
+var controls = []control.ID{"upstream.validate", "avail.fallback", "error.no-leak", "deploy.no-bypass"}
 
 // Signer signs Portreeve-Assertion; its key is the gate's own.
 type Signer interface {

@@ -26,7 +26,7 @@ import (
 // Name is the stage's name in the order.
 const Name = "validate"
 
-var controls = []control.ID{"validate.request", "validate.strict-schema", "validate.write-properties", "limit.size", "inject.detect"}
+var controls = []control.ID{"validate.request", "validate.strict-schema", "validate.write-properties", "limit.size"}
 
 // Stage compiles the request rules of one plan.
 type Stage struct {

@@ -203,8 +203,8 @@ func (p *printer) sections(r *finding.Report) {
 	}
 }
 
-// states are what the checklist's words mean.
-var states = map[string]string{"found": "FOUND", "checked": "ok", "skipped": "skipped", "gate": "needs the gate", "person": "needs a person"}
+// states are what the checklist's words mean. What was checked by reading is not thereby so.
+var states = map[string]string{"found": "FOUND", "checked": "checked", "skipped": "skipped", "gate": "needs the gate", "person": "needs a person"}
 
 func (p *printer) checklist(r *finding.Report) {
 	list := ""
@@ -214,8 +214,11 @@ func (p *printer) checklist(r *finding.Report) {
 			fmt.Fprintf(p, "\n%s\n", p.paint(bold, clean(strings.ToUpper(list))))
 		}
 		p.hanging("  "+padTo(clean(cmp.Or(states[x.State], x.State)), 16), x.Text, "")
-		if x.Next != "" && x.State != "checked" {
-			p.hanging("  "+padTo("", 16), x.Next, dim)
+		if len(x.Rules) > 0 && (x.State == "found" || x.State == "checked") {
+			p.hanging("  "+padTo("", 16), "by "+strings.Join(x.Rules, ", "), dim)
+		}
+		if x.Next != "" {
+			p.hanging("  "+padTo("", 16), "next: "+x.Next, dim)
 		}
 	}
 }

@@ -41,7 +41,7 @@ import (
 // world is a gate with everything real around it: a compiled plan, a SQLite store, a ledger, a TCP upstream, a listener.
 // Time alone is a test's to move.
 type world struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	d    *deployment.Deployment
 	log  lockedBuffer
@@ -70,7 +70,7 @@ type settings struct {
 	next             http.Handler
 }
 
-func newWorld(t *testing.T, s settings) *world {
+func newWorld(t testing.TB, s settings) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), now: startOfTime, from: "192.0.2.1", keys: map[string]keys.Issued{}}
 	w.upstream = newOrigin(t, s.answers)
@@ -257,7 +257,7 @@ func (w *world) expand(s string) string {
 const deadline = 30 * time.Second
 
 // eventually waits for what must happen.
-func eventually(t *testing.T, what string, f func() bool) {
+func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	for end := time.Now().Add(deadline); !f(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -429,7 +429,7 @@ func (l *lockedBuffer) bytes() []byte {
 
 // origin is the API: it answers from a script and remembers what came.
 type origin struct {
-	t       *testing.T
+	t       testing.TB
 	answers map[string]*http.Response
 	bodies  map[string]string
 
@@ -446,7 +446,7 @@ type arrival struct {
 
 // newOrigin reads answers, divided by lines of "---": a request line, a status, headers, an empty line, a body. The
 // status may be hang, drop (the connection), short (the body breaks off) or echo (the request's body).
-func newOrigin(t *testing.T, text string) *origin {
+func newOrigin(t testing.TB, text string) *origin {
 	o := &origin{t: t, answers: map[string]*http.Response{}, bodies: map[string]string{}}
 	for part := range strings.SplitSeq(text, "---\n") {
 		head, body, _ := strings.Cut(part, "\n\n")
@@ -592,7 +592,7 @@ var signers = sync.OnceValue(func() *keyring {
 	return k
 })
 
-func (k *keyring) write(t *testing.T, dir string) {
+func (k *keyring) write(t testing.TB, dir string) {
 	for name, key := range map[string]any{"rs256.pem": k.rsa.Public(), "es256.pem": k.ec.Public(), "eddsa.pem": k.ed.Public()} {
 		der, err := x509.MarshalPKIXPublicKey(key)
 		if err != nil {
@@ -606,7 +606,7 @@ func (k *keyring) write(t *testing.T, dir string) {
 
 // token signs claims. iat, nbf, exp and auth_time are durations from now; exp is 10m. A value in [a,b] is a list. kid and
 // typ go into the header.
-func (k *keyring) token(t *testing.T, key string, now time.Time, v map[string]string) string {
+func (k *keyring) token(t testing.TB, key string, now time.Time, v map[string]string) string {
 	t.Helper()
 	var signer any
 	alg := jose.SignatureAlgorithm(strings.ToUpper(key))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/portreeve/portreeve/internal/attack"
 	"github.com/portreeve/portreeve/internal/finding"
 	"github.com/portreeve/portreeve/internal/lint"
 	"github.com/portreeve/portreeve/internal/report"
@@ -77,7 +78,11 @@ func check(s Streams, o checkOptions, now func() time.Time) error {
 			return usagef("there is no %s here\nhint: name one with --config, or an OpenAPI document with --document, or files to search for secrets", defaultConfig)
 		}
 	}
-	subject, err := lint.Load(lint.Options{Config: o.config, Document: o.document, Paths: o.paths, Now: now()})
+	attacks := make([]string, len(attack.Attacks))
+	for i, a := range attack.Attacks {
+		attacks[i] = a.ID
+	}
+	subject, err := lint.Load(lint.Options{Config: o.config, Document: o.document, Paths: o.paths, Attacks: attacks, Now: now()})
 	if err != nil {
 		return err
 	}

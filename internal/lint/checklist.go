@@ -25,40 +25,47 @@ var lists = []struct{ kind, title string }{
 }
 
 // checklist goes through the guide's lists, line by line.
-func checklist(r *finding.Report) []finding.Point {
+func checklist(r *finding.Report, attacks []string) []finding.Point {
 	var out []finding.Point
 	c := catalogue.Builtin()
 	for _, l := range lists {
 		for _, item := range c.Items {
 			if item.Kind == l.kind {
-				out = append(out, point(r, c, l.title, item))
+				out = append(out, point(r, c, l.title, item, attacks))
 			}
 		}
 	}
 	return out
 }
 
-func point(r *finding.Report, c *catalogue.Catalogue, title string, item catalogue.Item) finding.Point {
+func point(r *finding.Report, c *catalogue.Catalogue, title string, item catalogue.Item, attacks []string) finding.Point {
 	p := finding.Point{List: title, Line: item.Line, Text: item.Text, Controls: item.Controls, Rules: []string{}}
 	verdicts := map[finding.Verdict]bool{}
 	for _, x := range r.Rules {
 		if !slices.ContainsFunc(x.Controls, func(id control.ID) bool { return slices.Contains(item.Controls, id) }) {
 			continue
 		}
-		p.Rules = append(p.Rules, x.ID)
 		for _, o := range r.Outcomes {
 			if o.Rule == x.ID && !o.Vacuous {
 				verdicts[o.Verdict] = true
+				if o.Verdict == finding.Passed || o.Verdict == finding.Failed {
+					p.Rules = append(p.Rules, x.ID)
+				}
 			}
 		}
 	}
 	var running, imported, people []string
+	scanned := false // any attack is one
 	for _, id := range item.Controls {
 		x := c.Control(id)
 		for _, by := range x.TestedBy.By {
 			switch kind, name, _ := strings.Cut(by, "/"); kind {
 			case "attack":
-				running = append(running, name)
+				if slices.Contains(attacks, name) {
+					running = append(running, name)
+				}
+			case "prove":
+				scanned = scanned || name == "attack-report"
 			case "import":
 				imported = append(imported, name)
 			}
@@ -82,17 +89,17 @@ func point(r *finding.Report, c *catalogue.Catalogue, title string, item catalog
 	default:
 		p.State = PointPerson
 	}
-	p.Next = next(dedupe(running), dedupe(imported), dedupe(people), asks("dynamic"), asks("runtime"))
+	p.Next = next(dedupe(running), dedupe(imported), dedupe(people), scanned, asks("runtime"))
 	return p
 }
 
 // next says what shows the rest of a point.
-func next(running, imported, people []string, dynamic, runtime bool) string {
+func next(running, imported, people []string, scanned, runtime bool) string {
 	var out []string
 	switch {
 	case len(running) > 0:
 		out = append(out, "portreeve attack --only "+strings.Join(running, ","))
-	case dynamic:
+	case scanned:
 		out = append(out, "portreeve attack")
 	}
 	if runtime {

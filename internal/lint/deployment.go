@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/portreeve/portreeve/internal/config"
-	"github.com/portreeve/portreeve/internal/finding"
 	"github.com/portreeve/portreeve/internal/spec"
 	"github.com/portreeve/portreeve/internal/tree"
 )
@@ -41,21 +40,20 @@ func faults(err error) []*tree.Error {
 	return out
 }
 
-// switched says how bad it is that a protection is switched off.
-var switched = map[string]finding.Severity{"unsafe_plaintext": finding.High, "unsafe_observe": finding.Medium}
-
-func unsafeSwitch(s *search) {
-	s.look()
-	for _, x := range s.Config.Unsafe() {
-		severity, known := switched[x.Name]
-		if !known {
-			severity = finding.High // one this list has not heard of
+// unsafeSwitch lists one of the configuration's switch-offs, with its reason.
+func unsafeSwitch(name string) func(*search) {
+	return func(s *search) {
+		s.look()
+		for _, x := range s.Config.Unsafe() {
+			if x.Name != name {
+				continue
+			}
+			until := ""
+			if !x.Until.IsZero() {
+				until = ", until " + x.Until.Add(-time.Second).Format(time.DateOnly)
+			}
+			s.find(found{at: x.At, key: x.Name}, "%s switches a protection off%s: %q", x.Name, until, x.Reason)
 		}
-		until := ""
-		if !x.Until.IsZero() {
-			until = ", until " + x.Until.Add(-time.Second).Format(time.DateOnly)
-		}
-		s.find(found{at: x.At, severity: severity, key: x.Name}, "%s switches a protection off%s: %q", x.Name, until, x.Reason)
 	}
 }
 

@@ -121,7 +121,7 @@ func Check(s *Subject, version string, now func() time.Time) *finding.Report {
 			r.Coverage.Reached = append(r.Coverage.Reached, named(op))
 		}
 	}
-	r.Checklist = checklist(r)
+	r.Checklist = checklist(r, s.attacks)
 	r.Ended = now()
 	r.Sort()
 	return r

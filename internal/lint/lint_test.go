@@ -5,11 +5,13 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/portreeve/portreeve/internal/config"
 	"github.com/portreeve/portreeve/internal/control/catalogue"
 	"github.com/portreeve/portreeve/internal/finding"
 	"github.com/portreeve/portreeve/internal/vectors"
@@ -41,7 +43,7 @@ func build(t *testing.T, edits []edit, simple bool) *finding.Report {
 		}
 		files[e.file] = strings.Replace(files[e.file], e.old, e.new, 1)
 	}
-	o := Options{Config: filepath.Join(dir, "portreeve.yaml"), Now: now, Paths: []string{dir}}
+	o := Options{Config: filepath.Join(dir, "portreeve.yaml"), Now: now, Paths: []string{dir}, Attacks: []string{"error-leak"}}
 	if simple {
 		o.Config, o.Document = "", filepath.Join(dir, "openapi.yaml")
 		delete(files, "portreeve.yaml")
@@ -176,6 +178,25 @@ func TestRulesAreWhole(t *testing.T) {
 	}
 }
 
+// TestEverySwitchOffHasARule holds the configuration's keys against the rules.
+func TestEverySwitchOffHasARule(t *testing.T) {
+	c := reflect.TypeFor[config.Config]()
+	switches := 0
+	for i := range c.NumField() {
+		key := c.Field(i).Tag.Get("key")
+		if !strings.HasPrefix(key, "unsafe_") {
+			continue
+		}
+		switches++
+		if SectionOf(strings.ReplaceAll(key, "_", "-")) == "" {
+			t.Errorf("%s switches something off, and no rule lists it", key)
+		}
+	}
+	if switches < 2 {
+		t.Errorf("only %d switch-offs were found", switches)
+	}
+}
+
 // TestForeignDocuments reads what other people wrote. The counts are for whoever tightens a rule.
 func TestForeignDocuments(t *testing.T) {
 	s, err := Load(Options{Document: vectors.Path(t, "documents/box.json"), Now: now})
@@ -240,6 +261,9 @@ func TestChecklist(t *testing.T) {
 		if strings.HasPrefix(p.Text, "HTTPS") && weak.Checklist[i].State != PointFound {
 			t.Errorf("plain http was found, and the list does not say so: %+v", weak.Checklist[i])
 		}
+	}
+	if i := slices.IndexFunc(clean.Checklist, func(p finding.Point) bool { return strings.HasPrefix(p.Text, "Error Handling") }); !strings.HasPrefix(clean.Checklist[i].Next, "portreeve attack --only error-leak;") {
+		t.Errorf("an attack that exists, and no other, comes next: %+v", clean.Checklist[i])
 	}
 	if states[PointChecked] == 0 || states[PointGate] == 0 || states[PointPerson] == 0 {
 		t.Errorf("states %v", states)

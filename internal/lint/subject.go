@@ -32,6 +32,7 @@ type Subject struct {
 	Passed        []string // files that were not searched, with the reason
 
 	inRequests, inAnswers []*schema // caches
+	attacks               []string
 	taken                 map[string]bool
 	held                  int64 // bytes of source
 }
@@ -57,12 +58,13 @@ type Options struct {
 	Config   string   // a configuration; "" for none
 	Document string   // or a document alone; "" for none
 	Paths    []string // files and folders to search for secrets
+	Attacks  []string // ids of the attacks there are, for saying which comes next
 	Now      time.Time
 }
 
 // Load reads everything. An unreadable document or configuration is an error; that the two do not fit is a finding.
 func Load(o Options) (*Subject, error) {
-	s := new(Subject)
+	s := &Subject{attacks: o.Attacks}
 	if err := s.promised(o); err != nil {
 		return nil, err
 	}

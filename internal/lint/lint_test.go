@@ -2,7 +2,9 @@ package lint
 
 import (
 	"bytes"
+	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -278,4 +280,34 @@ func TestFingerprintsHold(t *testing.T) {
 	if a.Findings[0].Fingerprint != b.Findings[0].Fingerprint || a.Findings[0].Place.Line == b.Findings[0].Place.Line {
 		t.Errorf("a finding that moved is another one: %+v %+v", a.Findings[0], b.Findings[0])
 	}
+}
+
+// TestWhateverIsThere reads every file of other people's documents: it is checked, or refused with its place.
+func TestWhateverIsThere(t *testing.T) {
+	root := vectors.Path(t, "documents")
+	checked, refused := 0, 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !slices.Contains([]string{".yml", ".yaml", ".json"}, filepath.Ext(path)) {
+			return err
+		}
+		s, err := Load(Options{Document: path, Now: now})
+		if err == nil {
+			Check(s, "test", clock)
+			checked++
+			return nil
+		}
+		refused++
+		var bad interface{ BadInput() bool }
+		if !errors.As(err, &bad) || !bad.BadInput() || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: no place: %v", path, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if checked == 0 {
+		t.Error("nothing could be checked")
+	}
+	t.Logf("%d documents checked, %d files refused (parts of documents, and documents in several files)", checked, refused)
 }

@@ -19,11 +19,10 @@ import (
 	"github.com/portreeve/portreeve/internal/meter"
 )
 
-// Authority proves credentials and issues tokens for the API that does its own guarding.
+// Authority proves credentials for the API that does its own guarding.
 type Authority interface {
 	Token(ctx context.Context, token string) (Caller, error)
 	Key(ctx context.Context, key string, from netip.Addr) (Caller, error)
-	Issue(ctx context.Context, person string) (string, error)
 }
 
 // FixedOptions are what Fixed stands on.

@@ -492,13 +492,11 @@ func (b *builder) alike(op *spec.Operation, one, other plan.Answer) {
 			if m.Type != n.Type || same(m.Schemas, n.Schemas) {
 				continue
 			}
-			seen := map[*tree.Node]bool{}
-			differ = differ || m.Delivery != n.Delivery || len(m.Schemas) == 0 || len(n.Schemas) == 0 ||
-				slices.ContainsFunc(slices.Concat(m.Schemas, n.Schemas), func(p string) bool { return b.ruled(b.d.Node(p), seen) })
+			differ = differ || m.Delivery != n.Delivery || len(m.Schemas) == 0 || len(n.Schemas) == 0
 		}
 	}
 	if differ {
-		b.fault(op.At, "declare one answer, with oneOf in its schema", "%s %s#%s answers %s otherwise than its alternative, with other rules for its fields", op.Method, op.Path, op.Fragment, other.Status)
+		b.fault(op.At, "declare one answer, with oneOf in its schema", "%s %s#%s answers %s otherwise than its alternative: with no schema, or another rule for what is undeclared", op.Method, op.Path, op.Fragment, other.Status)
 	}
 }
 

@@ -154,10 +154,10 @@ func TestOwners(t *testing.T) {
 		method, path string
 		want         *plan.Object
 	}{
-		{"GET", "/orders/{order_id}", &plan.Object{Type: "Order", ID: "$request.path.order_id", Owner: "$response.body#/owner_id", From: plan.FromResponse, Claim: "sub", Unless: "orders:read:any", Access: plan.AccessDeny}},
-		{"GET", "/users/{id}", &plan.Object{Type: "User", ID: "$request.path.id", Owner: "$request.path.id", From: plan.FromClaim, Claim: "sub", Unless: "users:read:any", Access: plan.AccessDeny}},
-		{"PATCH", "/users/{id}", &plan.Object{Type: "User", ID: "$request.path.id", Owner: "$request.path.id", From: plan.FromClaim, Claim: "sub", Unless: "users:update:any", Access: plan.AccessDeny}},
-		{"GET", "/reports/{id}", &plan.Object{Type: "Report", ID: "$request.path.id", Owner: "$response.body#/owner/id", From: plan.FromResponse, Claim: "sub", Unless: "reports:read:any", Access: plan.AccessDeny}},
+		{"GET", "/orders/{order_id}", &plan.Object{Type: "Order", ID: "$request.path.order_id", Owner: "$response.body#/owner_id", From: plan.FromResponse, Claim: "sub", Issuer: "embedded", Unless: "orders:read:any", Access: plan.AccessDeny}},
+		{"GET", "/users/{id}", &plan.Object{Type: "User", ID: "$request.path.id", Owner: "$request.path.id", From: plan.FromClaim, Claim: "sub", Issuer: "embedded", Unless: "users:read:any", Access: plan.AccessDeny}},
+		{"PATCH", "/users/{id}", &plan.Object{Type: "User", ID: "$request.path.id", Owner: "$request.path.id", From: plan.FromClaim, Claim: "sub", Issuer: "embedded", Unless: "users:update:any", Access: plan.AccessDeny}},
+		{"GET", "/reports/{id}", &plan.Object{Type: "Report", ID: "$request.path.id", Owner: "$response.body#/owner/id", From: plan.FromResponse, Claim: "sub", Issuer: "embedded", Unless: "reports:read:any", Access: plan.AccessDeny}},
 		{"DELETE", "/orders/{order_id}", nil},            // it would be gone before its answer names the owner
 		{"GET", "/api/v2/tickets/{id}", nil},             // who made it need not own it
 		{"PUT", "/teams/{team_id}/users/{user_id}", nil}, // the team's business

@@ -144,25 +144,35 @@ func (v viewer) May(permission string) bool { return v.judge.May(&v.x.Principal,
 func (v viewer) Owns() bool                 { return v.x.Owns }
 
 // part judges and projects one body or item. Where paths of the document differ after '#' alone there is more than one
-// schema, and the first that fits is used.
+// schema; the body must fit one, and of each that it fits the rules hold: what any of them keeps back stays.
 func (r *rule) part(x *exchange.Exchange, dst, part []byte) ([]byte, exchange.Verdict) {
 	programs := r.programs[x.Media]
 	if x.Media == nil || len(programs) == 0 {
 		return part, exchange.Pass
 	}
 	var first error
+	body, fits := part, 0
 	for _, p := range programs {
 		out, seen, err := p.Project(dst, part, viewer{r.judge, x})
-		if err == nil {
-			x.Dropped += seen.Dropped
-			x.Masked += seen.Masked
-			return out, exchange.Pass
+		if err != nil {
+			if first == nil {
+				first = err
+			}
+			continue
 		}
-		if first == nil {
-			first = err
+		if fits++; fits > 1 { // what is left after the ones before
+			if out, seen, err = p.Project(nil, body, viewer{r.judge, x}); err != nil {
+				return nil, refuse(x, err)
+			}
 		}
+		x.Dropped += seen.Dropped
+		x.Masked += seen.Masked
+		body, dst = out, nil
 	}
-	return nil, refuse(x, first)
+	if fits == 0 {
+		return nil, refuse(x, first)
+	}
+	return body, exchange.Pass
 }
 
 // refuse: an answer that does not follow the document is the upstream's fault; a client error keeps its status, with

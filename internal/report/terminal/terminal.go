@@ -77,7 +77,7 @@ func colourOf(s finding.Severity) string {
 
 func (p *printer) head(r *finding.Report) {
 	title := strings.TrimSpace("portreeve " + r.Kind + " " + r.Target)
-	fmt.Fprintln(p, p.paint(bold, clean(title)))
+	fmt.Fprintln(p, p.paint(bold, Clean(title)))
 	p.fact("when", r.Started.UTC().Format(time.RFC3339)+", for "+r.Ended.Sub(r.Started).Round(time.Millisecond).String())
 	for _, in := range r.Inputs {
 		p.fact(in.What, strings.TrimSpace(in.Path+"  sha256 "+short(in.SHA256)))
@@ -99,8 +99,8 @@ func short(sum string) string {
 
 func (p *printer) finding(r *finding.Report, f *finding.Finding) {
 	fmt.Fprintln(p)
-	fmt.Fprintf(p, "%s %s  %s\n", p.paint(colourOf(f.Severity), strings.ToUpper(f.Severity.String())), p.paint(bold, clean(f.Rule)),
-		clean(cmp.Or(f.Operation, f.Place.String())))
+	fmt.Fprintf(p, "%s %s  %s\n", p.paint(colourOf(f.Severity), strings.ToUpper(f.Severity.String())), p.paint(bold, Clean(f.Rule)),
+		Clean(cmp.Or(f.Operation, f.Place.String())))
 	p.prose("  ", f.Message)
 	if f.Operation != "" && f.Place.File != "" {
 		p.field("  ", "at", f.Place.String())
@@ -151,7 +151,7 @@ func (p *printer) proof(x finding.Exchange) {
 		case i == excerpt:
 			fmt.Fprintf(p, "  %s  (%d more lines)\n", pad(""), len(lines)-excerpt)
 		case i < excerpt && line != "":
-			fmt.Fprintf(p, "  %s| %s\n", pad(""), cut(clean(strings.TrimRight(line, "\r")), Width-label-4))
+			fmt.Fprintf(p, "  %s| %s\n", pad(""), cut(Clean(strings.TrimRight(line, "\r")), Width-label-4))
 		}
 	}
 	if x.Curl != "" {
@@ -179,7 +179,7 @@ func (p *printer) undecided(r *finding.Report) {
 	}
 	fmt.Fprintf(p, "\n%s\n", p.paint(bold, fmt.Sprintf("NOT DECIDED (%d)", r.Count(finding.Inconclusive))))
 	for _, g := range order {
-		fmt.Fprintf(p, "  %s\n", clean(g.rule))
+		fmt.Fprintf(p, "  %s\n", Clean(g.rule))
 		p.prose("    ", cmp.Or(g.reason, "no reason is given"))
 		p.prose("    ", few(operations[g], 6))
 	}
@@ -199,7 +199,7 @@ func (p *printer) sections(r *finding.Report) {
 	}
 	fmt.Fprintf(p, "\n%s\n", p.paint(bold, "SECTIONS"))
 	for _, s := range r.Sections {
-		fmt.Fprintf(p, "  %-28s %3d   %d of %d with a finding\n", clean(s.Name), s.Score, s.Faulty, s.Looked)
+		fmt.Fprintf(p, "  %-28s %3d   %d of %d with a finding\n", Clean(s.Name), s.Score, s.Faulty, s.Looked)
 	}
 }
 
@@ -211,9 +211,9 @@ func (p *printer) checklist(r *finding.Report) {
 	for _, x := range r.Checklist {
 		if x.List != list {
 			list = x.List
-			fmt.Fprintf(p, "\n%s\n", p.paint(bold, clean(strings.ToUpper(list))))
+			fmt.Fprintf(p, "\n%s\n", p.paint(bold, Clean(strings.ToUpper(list))))
 		}
-		p.hanging("  "+padTo(clean(cmp.Or(states[x.State], x.State)), 16), x.Text, "")
+		p.hanging("  "+padTo(Clean(cmp.Or(states[x.State], x.State)), 16), x.Text, "")
 		if len(x.Rules) > 0 && (x.State == "found" || x.State == "checked") {
 			p.hanging("  "+padTo("", 16), "by "+strings.Join(x.Rules, ", "), dim)
 		}
@@ -266,11 +266,11 @@ func padTo(s string, n int) string { return s + strings.Repeat(" ", max(1, n-len
 
 func pad(s string) string { return padTo(s, label) }
 
-func (p *printer) fact(name, text string) { p.hanging(padTo(clean(name), wide), text, "") }
+func (p *printer) fact(name, text string) { p.hanging(padTo(Clean(name), wide), text, "") }
 
 func (p *printer) field(indent, name, text string) {
 	if text != "" {
-		p.hanging(indent+pad(clean(name)), text, "")
+		p.hanging(indent+pad(Clean(name)), text, "")
 	}
 }
 
@@ -279,7 +279,7 @@ func (p *printer) prose(indent, text string) { p.hanging(indent, text, "") }
 // hanging writes text after a beginning, and under it where it takes several lines.
 func (p *printer) hanging(begin, text, colour string) {
 	under := strings.Repeat(" ", len([]rune(begin)))
-	for i, line := range wrap(clean(text), Width-len(under)) {
+	for i, line := range Wrap(Clean(text), Width-len(under)) {
 		if colour != "" {
 			line = p.paint(colour, line)
 		}

@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// clean replaces everything that is not printed: controls would drive the terminal, and characters without a width or
+// Clean replaces everything that is not printed: controls would drive the terminal, and characters without a width or
 // with a direction of their own would show another text than is there (CVE-2021-42574).
-func clean(s string) string {
+func Clean(s string) string {
 	if strings.IndexFunc(s, hidden) < 0 && utf8.ValidString(s) {
 		return s
 	}
@@ -43,8 +43,8 @@ func cut(s string, n int) string {
 	return s
 }
 
-// wrap breaks text at spaces.
-func wrap(s string, n int) []string {
+// Wrap breaks text at spaces.
+func Wrap(s string, n int) []string {
 	var lines []string
 	line := ""
 	for word := range strings.FieldsSeq(s) {
@@ -119,7 +119,7 @@ func shellWords(s string) []string {
 			quote = r
 		case quote == 0 && (r == ' ' || r == '\n' || r == '\t'):
 			if word.Len() > 0 {
-				words = append(words, clean(word.String()))
+				words = append(words, Clean(word.String()))
 				word.Reset()
 			}
 			continue
@@ -127,7 +127,7 @@ func shellWords(s string) []string {
 		word.WriteByte(r)
 	}
 	if word.Len() > 0 {
-		words = append(words, clean(word.String()))
+		words = append(words, Clean(word.String()))
 	}
 	return words
 }

@@ -27,6 +27,7 @@ type Attack struct {
 type result struct {
 	verdict finding.Verdict
 	reason  string
+	vacuous bool
 	message string
 	proof   []finding.Exchange
 	op      *operation // where a trial of the whole target found it
@@ -38,7 +39,13 @@ func passedBecause(format string, args ...any) result {
 	return result{verdict: finding.Passed, reason: fmt.Sprintf(format, args...)}
 }
 
+// skipped is where there is nothing that the attack could be about.
 func skipped(format string, args ...any) result {
+	return result{verdict: finding.Skipped, reason: fmt.Sprintf(format, args...), vacuous: true}
+}
+
+// withheld is where there may be something, and it was not tried: something was not given, or it would do harm.
+func withheld(format string, args ...any) result {
 	return result{verdict: finding.Skipped, reason: fmt.Sprintf(format, args...)}
 }
 
@@ -78,14 +85,18 @@ func (t *trial) detected() result {
 	seen := t.op.seen[t.attack.ID]
 	switch {
 	case seen == nil:
-		return skipped("no answer of this operation says anything about it")
+		return withheld("no answer of this operation says anything about it")
 	case seen.sample == nil:
 		return passed()
 	}
 	faults := seen.faults
 	a := seen.sample
 	if t.again {
-		a = t.send(seen.sample.call)
+		c := seen.sample.call
+		if fresh := t.fresh(t.op); t.op.creates() && fresh != nil && a.ok() {
+			c = fresh.by(c.as) // the same name may be taken by now
+		}
+		a = t.send(c)
 		_, now := t.attack.detect(t.run, a)
 		if len(now) == 0 {
 			return passed()

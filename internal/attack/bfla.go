@@ -20,7 +20,7 @@ var bflaRole = Attack{
 		case op.public || op.optional:
 			return skipped("it is for everybody")
 		case t.policy == nil:
-			return skipped("no configuration says what roles may do (--config)")
+			return withheld("no configuration says what roles may do (--config)")
 		}
 		asked := 0
 		roles := map[string]bool{}

@@ -24,7 +24,7 @@ var bolaRead = Attack{
 		case rule != nil && rule.Owner != "":
 			return t.readOthers()
 		case op.collection == "":
-			return skipped("it names no single object, and the document no owner (x-portreeve.object)")
+			return withheld("it names no single object, and the document no owner (x-portreeve.object)")
 		case op.public:
 			return skipped("it is public")
 		}
@@ -122,7 +122,7 @@ func (t *trial) readMade() result {
 	op := t.op
 	creator := t.creator(op.collection)
 	if creator == nil {
-		return skipped("nobody knows whose the objects are: the document does not say (x-portreeve.object), and none can be made")
+		return withheld("nobody knows whose the objects are: the document does not say (x-portreeve.object), and none can be made")
 	}
 	maker, other, why := t.pair(creator, op)
 	if maker == nil {
@@ -143,7 +143,7 @@ func (t *trial) readMade() result {
 	case !t.served(op, valid) || !showsAny(valid, nil, words(o.sent)):
 		return undecided("%s does not get back what it made", maker.Name)
 	case t.served(op, none):
-		return skipped("everybody may read it without a credential: see missing-credential")
+		return withheld("everybody may read it without a credential: see missing-credential")
 	}
 	a := t.send(c.by(as(other)))
 	switch {
@@ -270,7 +270,7 @@ func (t *trial) writeMade() result {
 	op := t.op
 	creator := t.creator(op.collection)
 	if creator == nil {
-		return skipped("nobody knows whose the objects are: the document does not say (x-portreeve.object), and none can be made")
+		return withheld("nobody knows whose the objects are: the document does not say (x-portreeve.object), and none can be made")
 	}
 	if t.policy != nil && len(op.needs) > 0 && op.Ext.Permission != "" {
 		return skipped("a permission decides about it, and the document names no owner: see bfla-role")
@@ -288,7 +288,7 @@ func (t *trial) writeMade() result {
 	}
 	none := t.write(c, credential{}, "without a credential")
 	if none.changed == yes {
-		return skipped("everybody may change it without a credential: see missing-credential")
+		return withheld("everybody may change it without a credential: see missing-credential")
 	}
 	return judgeWrite(t.write(c, as(other), fmt.Sprintf("as %s, while %s made it", other.Name, c.object.maker.Name)), fmt.Sprintf("%s changes what %s made", other.Name, c.object.maker.Name))
 }

@@ -3,6 +3,8 @@ package attack
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,8 +63,8 @@ var (
 	errOver    = errors.New("the run was ended")
 )
 
-func newTransport() *http.Transport {
-	return &http.Transport{Proxy: nil, DisableCompression: true, MaxIdleConnsPerHost: 4, MaxResponseHeaderBytes: 256 << 10, ResponseHeaderTimeout: patience}
+func newTransport(roots *x509.CertPool) *http.Transport {
+	return &http.Transport{Proxy: nil, TLSClientConfig: &tls.Config{RootCAs: roots}, DisableCompression: true, MaxIdleConnsPerHost: 4, MaxResponseHeaderBytes: 256 << 10, ResponseHeaderTimeout: patience}
 }
 
 // send makes a call. It waits for the run's rate and for limits of the target, signs in again where a token has run out,

@@ -55,7 +55,7 @@ var forbiddenField = Attack{
 		case !t.annotated(op, "permission") && !t.annotated(op, "mask"):
 			return skipped("the document gives its fields no permissions")
 		case t.policy == nil:
-			return skipped("no configuration says which role may see what (--config)")
+			return withheld("no configuration says which role may see what (--config)")
 		}
 		if !t.again {
 			t.look(op)

@@ -13,14 +13,14 @@ var garbageCredential = Attack{
 			return skipped("the document asks for no credential")
 		}
 		if !op.safe() {
-			return skipped("credentials are judged on operations that only read")
+			return withheld("credentials are judged on operations that only read")
 		}
 		l := t.legs(op)
 		switch {
 		case l.none.err != nil:
 			return undecided("a control call was not answered")
 		case t.served(op, l.none):
-			return skipped("it asks nobody for a credential: see missing-credential")
+			return withheld("it asks nobody for a credential: see missing-credential")
 		case !l.none.hidden():
 			return undecided("without a credential the answer is %d: neither success nor refusal", l.none.status)
 		}

@@ -79,7 +79,7 @@ var identityHeader = Attack{
 			}
 			return passed().at(op)
 		}
-		return skipped("no operation answers two identities differently without being asked to")
+		return withheld("no operation answers two identities differently without being asked to")
 	},
 }
 
@@ -90,7 +90,7 @@ var bypass = Attack{
 		Fix: "Let the API listen where only the gate is, and refuse requests without the gate's signed assertion."},
 	once: func(t *trial) result {
 		if t.Direct == "" {
-			return skipped("the address of the API behind the gate was not given (--direct)")
+			return withheld("the address of the API behind the gate was not given (--direct)")
 		}
 		tried := 0
 		for _, op := range t.ops {

@@ -62,7 +62,7 @@ var sqlInjection = Attack{
 	each: func(t *trial) result {
 		op := t.op
 		if !op.safe() && !op.creates() && !op.signIn {
-			return skipped("it would change an object with each try")
+			return withheld("it would change an object with each try")
 		}
 		base := t.telling(op)
 		if base == nil {
@@ -194,7 +194,7 @@ var reflectedXSS = Attack{
 	each: func(t *trial) result {
 		op := t.op
 		if !op.safe() && !op.signIn && !op.creates() {
-			return skipped("it would change an object with each try")
+			return withheld("it would change an object with each try")
 		}
 		base := t.fresh(op)
 		if base == nil {

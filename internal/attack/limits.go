@@ -84,9 +84,9 @@ var operationLimit = Attack{
 		case !op.limit.set():
 			return skipped("neither document nor configuration limits it by itself")
 		case op.limit.Count > burst:
-			return skipped("the limit of %s is beyond the %d calls that are made to see one", op.limit, burst)
+			return withheld("the limit of %s is beyond the %d calls that are made to see one", op.limit, burst)
 		case !op.safe() && !op.creates():
-			return skipped("each try would change an object")
+			return withheld("each try would change an object")
 		}
 		who := op.caller
 		if list := t.callers(op); len(list) > 0 {
@@ -114,7 +114,7 @@ var loginLimit = Attack{
 		n, l := passwordGuesses, op.limit
 		if l.set() {
 			if l.Count > burst {
-				return skipped("the limit of %s is beyond the %d calls that are made to see one", l, burst)
+				return withheld("the limit of %s is beyond the %d calls that are made to see one", l, burst)
 			}
 			n = l.Count + 1
 		}
@@ -136,11 +136,11 @@ var principalLimit = Attack{
 	once: func(t *trial) result {
 		switch {
 		case t.policy == nil:
-			return skipped("no configuration limits callers (--config)")
+			return withheld("no configuration limits callers (--config)")
 		case !t.policy.Principal.set():
 			return skipped("the configuration does not limit callers")
 		case t.policy.Principal.Count > burst:
-			return skipped("the limit of %s is beyond the %d calls that are made to see one", t.policy.Principal, burst)
+			return withheld("the limit of %s is beyond the %d calls that are made to see one", t.policy.Principal, burst)
 		}
 		op, who := t.cheap()
 		if op == nil {
@@ -179,7 +179,7 @@ var limitEvasion = Attack{
 	once: func(t *trial) result {
 		op, p := t.limitedOp, t.limited
 		if op == nil || p == nil {
-			return skipped("no limit was tried on an identity")
+			return withheld("no limit was tried on an identity")
 		}
 		c := t.freshAs(op, p)
 		if c == nil {
@@ -241,9 +241,9 @@ var credentialGuessing = Attack{
 	once: func(t *trial) result {
 		switch {
 		case t.policy == nil || !t.policy.Failures.set():
-			return skipped("no configuration limits wrong credentials (--config)")
+			return withheld("no configuration limits wrong credentials (--config)")
 		case t.policy.Failures.Count > burst:
-			return skipped("the limit of %s is beyond the %d calls that are made to see one", t.policy.Failures, burst)
+			return withheld("the limit of %s is beyond the %d calls that are made to see one", t.policy.Failures, burst)
 		}
 		for _, op := range t.ops {
 			if !op.reached || !op.safe() || op.public || op.optional {

@@ -35,7 +35,7 @@ var negativeInput = Attack{
 	each: func(t *trial) result {
 		op := t.op
 		if op.Method == http.MethodDelete {
-			return skipped("parameters of a DELETE are not tried: each try would need an object")
+			return withheld("parameters of a DELETE are not tried: each try would need an object")
 		}
 		base := t.fresh(op)
 		if base == nil {
@@ -161,9 +161,9 @@ var undeclaredParameter = Attack{
 		}
 		switch {
 		case !refuses:
-			return skipped("neither document nor configuration refuses what is not declared")
+			return withheld("neither document nor configuration refuses what is not declared")
 		case !op.safe():
-			return skipped("it is tried on operations that only read")
+			return withheld("it is tried on operations that only read")
 		}
 		return t.variants([]variant{{"an undeclared query parameter", func(c *call) *call {
 			d := c.clone()
@@ -185,7 +185,7 @@ var ambiguousBody = Attack{
 			return skipped("it takes no JSON")
 		}
 		if op.Method == http.MethodDelete {
-			return skipped("each try would need an object")
+			return withheld("each try would need an object")
 		}
 		twice := func(c *call) *call {
 			b, _ := c.content()
@@ -245,7 +245,7 @@ var oversizedBody = Attack{
 	each: func(t *trial) result {
 		op := t.op
 		if op.body == nil || op.Method == http.MethodDelete || t.few(op, 10) < 10 && !op.creates() {
-			return skipped("it takes no JSON, or only a few calls in a minute")
+			return withheld("it takes no JSON, or only a few calls in a minute")
 		}
 		schema := t.gen.at(op.body.Schema)
 		for _, p := range properties(t.gen.choice(schema)) {

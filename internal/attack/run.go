@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -31,7 +32,8 @@ type Options struct {
 	Destructive bool     // may change what it did not make
 	Direct      string   // URL of the API behind the gate, which should answer nobody else
 	Version     string
-	Patience    time.Duration // for one answer; 0: ten seconds
+	Patience    time.Duration  // for one answer; 0: ten seconds
+	Roots       *x509.CertPool // that sign the target's certificate; nil: the system's
 
 	Progress func(done, total int, what string)
 	Waiting  func(time.Duration) // a rate limit of the target is waited for
@@ -104,7 +106,7 @@ func Run(ctx context.Context, o Options) (*finding.Report, error) {
 	budget, cancel := context.WithDeadline(ctx, r.deadline)
 	defer cancel()
 	r.ctx = budget
-	transport := newTransport()
+	transport := newTransport(o.Roots)
 	defer transport.CloseIdleConnections()
 	r.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	r.gen = &generator{schemas{r.doc}, rand.New(rand.NewPCG(uint64(o.Seed), 0x9e3779b97f4a7c15))}
@@ -173,7 +175,7 @@ func (r *run) all() {
 		at := &Attacks[i]
 		k := slices.Index(r.attacks, at)
 		if k < 0 {
-			r.outcome(at, nil, skipped("it was not asked for"))
+			r.outcome(at, nil, withheld("it was not asked for"))
 			continue
 		}
 		if at.once != nil {
@@ -224,7 +226,7 @@ func (r *run) attempt(at *Attack, op *operation) result {
 		return undecided("the run ended before it was tried")
 	case op != nil && !op.reached && !at.unreached && (at.each != nil || op.seen[at.ID] == nil):
 		if op.unsafe != "" {
-			return skipped("%s", op.unsafe)
+			return withheld("%s", op.unsafe)
 		}
 		return undecided("not reached: %s", op.trouble)
 	case r.silence >= givingUp:
@@ -305,7 +307,7 @@ func (r *run) outcome(at *Attack, op *operation, res result) {
 	if reason == "" && res.verdict == finding.Failed {
 		reason = redactor{r.people}.text(res.message)
 	}
-	r.report.Outcomes = append(r.report.Outcomes, finding.Outcome{Rule: at.ID, Operation: nameOf(op), Verdict: res.verdict, Reason: reason})
+	r.report.Outcomes = append(r.report.Outcomes, finding.Outcome{Rule: at.ID, Operation: nameOf(op), Verdict: res.verdict, Reason: reason, Vacuous: res.vacuous})
 }
 
 // tidy removes what the run made, as who made it. The budget does not count for it: nothing is to stay behind.

@@ -99,7 +99,7 @@ func (t *trial) tryFakes(make func(m *forge.Token, p *person) []fake) result {
 	}
 	m, p := t.model(op)
 	if m == nil {
-		return skipped("no identity has a signed token (JWT) to copy")
+		return withheld("no identity has a signed token (JWT) to copy")
 	}
 	t.legs(op)
 	for _, f := range make(m, p) {
@@ -237,7 +237,7 @@ var weakSecret = Attack{
 			}
 		}
 		if tried == 0 {
-			return skipped("no token of this target is signed with a shared secret")
+			return withheld("no token of this target is signed with a shared secret")
 		}
 		return passed()
 	},
@@ -290,7 +290,7 @@ func (t *trial) realButWrong(what string, given []string, change map[string]any,
 		if len(given) > 0 {
 			return passed().at(op)
 		}
-		return skipped("no such token can be made without the issuer's key: give %s", wanted)
+		return withheld("no such token can be made without the issuer's key: give %s", wanted)
 	}
 	token, err := t.forgeries.sign(lively(m, change))
 	if err != nil {
@@ -340,7 +340,7 @@ var endlessToken = Attack{
 			}
 		}
 		if looked == 0 {
-			return skipped("no signed token (JWT) was seen")
+			return withheld("no signed token (JWT) was seen")
 		}
 		return passed()
 	},

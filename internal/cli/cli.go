@@ -142,6 +142,7 @@ var commands = []func(Streams) *cobra.Command{
 	newServe,
 	newExplain,
 	newCheck,
+	newAttack,
 	newProve,
 	newReload,
 	newKey,

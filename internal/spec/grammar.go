@@ -29,28 +29,34 @@ const (
 
 // field is one field of an object of the specification.
 type field struct {
-	form   form
-	of     string   // entity: its name
-	elem   *field   // list, dict: of what
-	orRef  bool     // entity: a Reference Object may stand for it
-	orFlag bool     // entity: true and false may stand for it
-	since  version  // the first that has it
-	must   bool     // its absence is an error
-	should bool     // its absence is only ugly: nothing is judged by it
-	unread bool     // it would change what is allowed, and nothing here would know
-	values []string // text: the only ones
+	form     form
+	of       string   // entity: its name
+	elem     *field   // list, dict: of what
+	orRef    bool     // entity: a Reference Object may stand for it
+	refSince version  // the first in which it may
+	orFlag   bool     // entity: true and false may stand for it
+	since    version  // the first that has it
+	must     bool     // its absence is an error
+	should   bool     // its absence is only ugly: nothing is judged by it
+	unread   bool     // it would change what is allowed, and nothing here would know
+	values   []string // text: the only ones
 }
 
-func one(name string) field          { return field{form: entity, of: name} }
-func refOr(name string) field        { return field{form: entity, of: name, orRef: true} }
-func listOf(f field) field           { return field{form: list, elem: &f} }
-func dictOf(f field) field           { return field{form: dict, elem: &f} }
-func oneOf(v ...string) field        { return field{form: text, values: v} }
-func (f field) required() field      { f.must = true; return f }
-func (f field) wanted() field        { f.should = true; return f }
-func (f field) from(v version) field { f.since = v; return f }
-func (f field) notRead() field       { f.since, f.unread = v32, true; return f }
-func plain(f form) field             { return field{form: f} }
+func one(name string) field             { return field{form: entity, of: name} }
+func refOr(name string) field           { return field{form: entity, of: name, orRef: true} }
+func listOf(f field) field              { return field{form: list, elem: &f} }
+func dictOf(f field) field              { return field{form: dict, elem: &f} }
+func oneOf(v ...string) field           { return field{form: text, values: v} }
+func (f field) required() field         { f.must = true; return f }
+func (f field) wanted() field           { f.should = true; return f }
+func (f field) from(v version) field    { f.since = v; return f }
+func (f field) refFrom(v version) field { f.orRef, f.refSince = true, v; return f }
+func (f field) notRead() field          { f.since, f.unread = v32, true; return f }
+func plain(f form) field                { return field{form: f} }
+
+// referable reports whether a Reference Object may stand for an object.
+func (f field) referable(v version) bool { return f.orRef && v >= f.refSince }
+
 func merged(a ...map[string]field) map[string]field {
 	out := map[string]field{}
 	for _, m := range a {

@@ -56,14 +56,23 @@ func (r *reader) readVersion() bool {
 		return false
 	}
 	r.doc.OpenAPI = n.Text
-	for v := v30; v <= v32; v++ {
-		if strings.HasPrefix(n.Text, v.String()+".") {
-			r.version = v
-			return true
-		}
+	if v, ok := versionOf(root); ok {
+		r.version = v
+		return true
 	}
 	r.add(n.At, "3.0, 3.1 and 3.2 are read", "OpenAPI %q is not read", n.Text)
 	return false
+}
+
+// versionOf is the version a document says it follows, where that is one of those read.
+func versionOf(root *tree.Node) (version, bool) {
+	said := root.Get("openapi").Str()
+	for v := v30; v <= v32; v++ {
+		if strings.HasPrefix(said, v.String()+".") {
+			return v, true
+		}
+	}
+	return 0, false
 }
 
 // numbers refuses a number whose exact value would fill the memory of whoever computes with it.

@@ -6,11 +6,7 @@ package spec
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,7 +30,8 @@ type Document struct {
 	Ext        Extension     // x-portreeve of the document as a whole
 	Warnings   []*tree.Error // ugly, but permitted
 
-	root *tree.Node
+	root      *tree.Node
+	unbundled Errors // warnings of before any overlay
 }
 
 // Is30 reports whether schemas follow OpenAPI 3.0's dialect.
@@ -106,7 +103,8 @@ type Response struct {
 	At      tree.Position
 }
 
-// Load reads a document from a file and applies overlays in order.
+// Load reads a document from a file, with the files it refers to, and applies overlays in order. Files are read only in
+// the document's own folder and below it.
 func Load(path string, overlays ...string) (*Document, error) {
 	b, err := readFile(path, "the document")
 	if err != nil {
@@ -120,24 +118,23 @@ func Load(path string, overlays ...string) (*Document, error) {
 		}
 		over[i] = Overlay{name, text}
 	}
-	return Parse(path, b, over...)
-}
-
-// readFile reads no more than tree.Parse would accept, so that a device or a huge file cannot fill the memory.
-func readFile(name, what string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err == nil {
-		defer f.Close()
-		var b []byte
-		if b, err = io.ReadAll(io.LimitReader(f, tree.MaxSize+1)); err == nil {
-			return b, nil
+	root, err := tree.Parse(path, b)
+	if err != nil {
+		return nil, err
+	}
+	f := new(faults)
+	if v, ok := versionOf(root); ok {
+		beside, err := openFiles(path, root, len(b))
+		if err != nil {
+			return nil, err
+		}
+		defer beside.close()
+		(&bundler{faults: f, files: beside, main: beside.named[path], root: root, version: v}).bundle()
+		if err := f.err(); err != nil {
+			return nil, err
 		}
 	}
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return nil, &tree.Error{At: tree.Position{File: name}, Problem: fmt.Sprintf("reading %s: %v", what, err)}
+	return read(path, root, f, over)
 }
 
 // Overlay is an OpenAPI Overlay 1.0 document.
@@ -146,19 +143,31 @@ type Overlay struct {
 	Text []byte
 }
 
-// Parse reads a document. Its error is a *tree.Error, or Errors that join every fault found, up to 20.
+// Parse reads a document that is one text and refers to no other. Its error is a *tree.Error, or Errors that join every
+// fault found, up to 20.
 func Parse(file string, b []byte, overlays ...Overlay) (*Document, error) {
 	root, err := tree.Parse(file, b)
 	if err != nil {
 		return nil, err
 	}
+	return read(file, root, new(faults), overlays)
+}
+
+// Overlaid is the document with overlays applied to it. The document stays as it is, and no file is read again.
+func (d *Document) Overlaid(overlays ...Overlay) (*Document, error) {
 	f := new(faults)
+	f.warnings = append(f.warnings, d.unbundled...)
+	return read(d.File, d.root.Clone(), f, overlays)
+}
+
+func read(file string, root *tree.Node, f *faults, overlays []Overlay) (*Document, error) {
+	unbundled := slices.Clone(f.warnings)
 	for _, o := range overlays {
 		if apply(root, o, f); len(f.list) > 0 {
 			return nil, f.err()
 		}
 	}
-	r := &reader{faults: f, doc: &Document{File: file, root: root}, root: root, refs: newReferences(root)}
+	r := &reader{faults: f, doc: &Document{File: file, root: root, unbundled: unbundled}, root: root, refs: newReferences(root)}
 	r.document()
 	if err := f.err(); err != nil {
 		return nil, err

@@ -36,11 +36,12 @@ func (w *walker) document(root *tree.Node, kind string) {
 	w.loops()
 }
 
-func (w *walker) shape(kind string) object {
+// shapeOf is the shape of an object; that of schemas depends on the version.
+func shapeOf(kind string, v version) object {
 	switch {
 	case kind != "Schema":
 		return objects[kind]
-	case w.version == v30:
+	case v == v30:
 		return schema30
 	}
 	return schema31
@@ -67,7 +68,7 @@ func (w *walker) entity(n *tree.Node, kind string) {
 		w.add(n.At, "", "%s stands where a %s Object is wanted", n.Kind, kind)
 		return
 	}
-	o := w.shape(kind)
+	o := shapeOf(kind, w.version)
 	for _, m := range n.Members {
 		w.member(m, kind, o)
 	}
@@ -193,7 +194,7 @@ func (w *walker) entries(n *tree.Node, name string, f field) {
 func (w *walker) one(n *tree.Node, f field) {
 	switch {
 	case f.orFlag && n.Kind == tree.Bool:
-	case f.orRef && n.Get("$ref") != nil:
+	case f.referable(w.version) && n.Get("$ref") != nil:
 		w.besides(n, f.of)
 		w.jump(n.Get("$ref"), f.of)
 	default:

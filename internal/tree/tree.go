@@ -83,7 +83,7 @@ func (e *Error) BadInput() bool { return true }
 const (
 	MaxSize  = 32 << 20
 	MaxDepth = 200
-	maxNodes = 2_000_000 // after aliases are expanded
+	MaxNodes = 1_000_000 // after aliases are expanded
 )
 
 // Parse reads one document. JSON is told from YAML by its first character.
@@ -252,7 +252,7 @@ type yamlReader struct {
 
 func (r *yamlReader) read(y *yaml.Node, depth int) (*Node, error) {
 	at := Position{r.file, y.Line, y.Column}
-	if r.nodes++; r.nodes > maxNodes {
+	if r.nodes++; r.nodes > MaxNodes {
 		return nil, &Error{at, "aliases make the document too large", "write out what the aliases stand for"}
 	}
 	if depth > MaxDepth {

@@ -187,9 +187,10 @@ func sensitiveUnguarded(s *search) {
 		}
 		f := found{at: s.Document.At(a.at), pointer: a.at, op: a.op, key: a.name}
 		if class == "personal" {
-			f.severity = finding.Low
+			s.find(f, "%q is personal, and leaves to whoever may call the operation: it has neither a permission nor a mask", a.name)
+			continue
 		}
-		s.find(f, "%q is %s, and leaves to whoever may call the operation: it has neither a permission nor a mask", a.name, class)
+		s.find(f, "%q is %s, and nobody ever gets it: it has neither a permission nor a mask", a.name, class)
 	}
 }
 

@@ -192,7 +192,9 @@ func (m *Manifest) sum() string {
 // Tampered is a pack that is not what was written.
 type Tampered struct{ Problems []string }
 
-func (t *Tampered) Error() string { return "the pack is not what was written: " + strings.Join(t.Problems, "; ") }
+func (t *Tampered) Error() string {
+	return "the pack is not what was written: " + strings.Join(t.Problems, "; ")
+}
 
 // Verified is what verifying a pack found.
 type Verified struct {

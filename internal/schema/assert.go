@@ -6,40 +6,41 @@ import (
 )
 
 // assert judges a value by what one schema says itself, members and items included.
-func (e *evaluation) assert(s *subschema, n *node, m mode, at *place) bool {
-	if !s.types.admits(n) {
-		return e.fault(at, "type", "must be "+s.types.String()) // all else would only follow from it
+func (e *evaluation) assert(s *subschema, v ref, m mode) bool {
+	if !s.types.admits(&e.tree, v) {
+		return e.fault("type", "must be "+s.types.String()) // all else would only follow from it
 	}
-	ok := e.assertValue(s, n, at)
-	if !ok && e.report == nil {
+	ok := e.assertValue(s, v)
+	if !ok && e.stops() {
 		return false
 	}
 	also := true
-	switch n.kind {
+	switch e.tree.kind(v) {
 	case Object:
-		also = s.object == nil || e.assertObject(s, n, m, at)
+		also = s.object == nil || e.assertObject(s, v, m)
 	case Array:
-		also = s.array == nil || e.assertArray(s.array, n, m, at)
+		also = s.array == nil || e.assertArray(s.array, v, m)
 	case String:
-		also = s.text == nil || e.assertText(s.text, n.text, at)
+		also = s.text == nil || e.assertText(s.text, e.tree.text(v))
 	case Number:
-		also = s.numeric == nil || e.assertNumber(s.numeric, n.text, at)
+		also = s.numeric == nil || e.assertNumber(s.numeric, e.tree.text(v))
 	}
 	return ok && also
 }
 
-func (e *evaluation) assertValue(s *subschema, n *node, at *place) bool {
+func (e *evaluation) assertValue(s *subschema, v ref) bool {
 	if s.enum != nil || s.constant != nil {
-		form := canonical(nil, n)
-		if s.constant != nil && *s.constant != string(form) {
-			return e.fault(at, "const", "is not the required value")
+		form, whole := e.tree.canonical(e.form[:0], v, s.longest)
+		e.form = form
+		if s.constant != nil && (!whole || *s.constant != string(form)) {
+			return e.fault("const", "is not the required value")
 		}
-		if _, listed := s.enum[string(form)]; s.enum != nil && !listed {
-			return e.fault(at, "enum", "is not one of the allowed values")
+		if _, listed := s.enum[string(form)]; s.enum != nil && (!whole || !listed) {
+			return e.fault("enum", "is not one of the allowed values")
 		}
 	}
-	if f := s.format; f != nil && !f.admits(n) {
-		return e.fault(at, "format", "must be a valid "+f.name)
+	if f := s.format; f != nil && !f.admits(&e.tree, v) {
+		return e.fault("format", "must be a valid "+f.name)
 	}
 	return true
 }
@@ -53,45 +54,57 @@ type all struct {
 // and takes one finding and reports whether to stop.
 func (a *all) and(ok bool) (stop bool) {
 	a.ok = a.ok && ok
-	return !a.ok && a.e.report == nil
+	return !a.ok && a.e.stops()
 }
 
-func (e *evaluation) assertObject(s *subschema, n *node, m mode, at *place) bool {
-	o, members := s.object, n.members()
+// least and most judge a count, which need not go beyond one too many.
+func (e *evaluation) least(bound, n int, code, what string) bool {
+	return n >= bound || e.fault(code, "must have at least "+count(bound, what))
+}
+
+func (e *evaluation) most(bound, n int, code, what string) bool {
+	return bound < 0 || n <= bound || e.fault(code, "must have at most "+count(bound, what))
+}
+
+func (e *evaluation) assertObject(s *subschema, v ref, m mode) bool {
+	o := s.object
 	a := all{e, true}
-	if len(members) < o.least && a.and(e.fault(at, "min_properties", "must have at least "+count(o.least, "member"))) ||
-		o.most >= 0 && len(members) > o.most && a.and(e.fault(at, "max_properties", "must have at most "+count(o.most, "member"))) {
-		return false
+	if o.least > 0 || o.most >= 0 {
+		n := e.tree.members(v, max(o.least, o.most))
+		if a.and(e.least(o.least, n, "min_properties", "member") && e.most(o.most, n, "max_properties", "member")) {
+			return false
+		}
 	}
 	for _, name := range o.required {
-		if n.member(name) == nil && !e.waives(s, name) && a.and(e.fault(at.member(name), "required", "is required")) {
+		if e.tree.member(v, name) == 0 && !e.waives(s, name) && a.and(e.faultAt(name, "required", "is required")) {
 			return false
 		}
 	}
 	for _, d := range o.dependencies {
-		if n.member(d.name) == nil {
+		if e.tree.member(v, d.name) == 0 {
 			continue
 		}
 		for _, name := range d.required {
-			if n.member(name) == nil && a.and(e.fault(at.member(name), "dependent_required", "is required beside another member")) {
+			if e.tree.member(v, name) == 0 && a.and(e.faultAt(name, "dependent_required", "is required beside another member")) {
 				return false
 			}
 		}
 	}
+	if len(o.properties) == 0 && o.patterns == nil && o.additional == nil && o.names == nil {
+		return a.ok
+	}
 	var covering [4]*subschema
-	for i := range members {
-		member := &members[i]
-		here := at.member(member.name)
-		if o.names != nil && !e.quietly(o.names, &node{kind: String, text: member.name}, mode{scope: m.scope}) &&
-			a.and(e.fault(here, "property_names", "is not a possible name")) {
+	for i, end := v+1, e.tree.after(v); i < end; i = e.tree.after(i + 1) {
+		name := e.tree.text(i)
+		if o.names != nil && !e.quietly(o.names, i, mode{scope: m.scope}) && a.and(e.faultAt(name, "property_names", "is not a possible name")) {
 			return false
 		}
-		by := o.covers(covering[:0], member.name)
+		by := e.covers(o, covering[:0], name)
 		if len(by) == 0 && o.additional != nil && !(o.additional.never && m.lenient) {
 			by = append(by, o.additional)
 		}
 		for _, c := range by {
-			if a.and(c.never && e.fault(here, "undeclared", "is not declared") || !c.never && e.eval(c, &member.value, m, here)) {
+			if a.and(c.never && e.faultAt(name, "undeclared", "is not declared") || !c.never && e.evalMember(c, i, name, m)) {
 				return false
 			}
 		}
@@ -99,9 +112,22 @@ func (e *evaluation) assertObject(s *subschema, n *node, m mode, at *place) bool
 	return a.ok
 }
 
+// covers returns the schemas an object gives a member by name or pattern, appended to dst.
+func (e *evaluation) covers(o *objectRules, dst []*subschema, name string) []*subschema {
+	if c := o.properties[name]; c != nil {
+		dst = append(dst, c)
+	}
+	for i := range o.patterns {
+		if e.matches(o.patterns[i].pattern, name) {
+			dst = append(dst, o.patterns[i].schema)
+		}
+	}
+	return dst
+}
+
 // waives: what may not stand in this direction is not required either.
 func (e *evaluation) waives(s *subschema, name string) bool {
-	for _, w := range e.waived[s] {
+	for _, w := range e.program.waived[s] {
 		if w == name {
 			return true
 		}
@@ -109,69 +135,91 @@ func (e *evaluation) waives(s *subschema, name string) bool {
 	return false
 }
 
-func (e *evaluation) assertArray(r *arrayRules, n *node, m mode, at *place) bool {
-	items := n.items()
+func (e *evaluation) assertArray(r *arrayRules, v ref, m mode) bool {
 	a := all{e, true}
-	if len(items) < r.least && a.and(e.fault(at, "min_items", "must have at least "+count(r.least, "item"))) ||
-		r.most >= 0 && len(items) > r.most && a.and(e.fault(at, "max_items", "must have at most "+count(r.most, "item"))) {
-		return false
-	}
-	if r.unique && len(items) > 1 && repeated(items) && a.and(e.fault(at, "unique_items", "must not have an item twice")) {
-		return false
-	}
-	for i := range items {
-		c := r.items
-		if i < len(r.prefix) {
-			c = r.prefix[i]
-		}
-		if c != nil && a.and(e.eval(c, &items[i], m, at.item(i))) {
+	if r.least > 0 || r.most >= 0 {
+		n := e.tree.items(v, max(r.least, r.most))
+		if a.and(e.least(r.least, n, "min_items", "item") && e.most(r.most, n, "max_items", "item")) {
 			return false
+		}
+	}
+	if r.unique && e.tree.repeats(v) && a.and(e.fault("unique_items", "must not have an item twice")) {
+		return false
+	}
+	end := e.tree.after(v)
+	if r.items != nil || r.prefix != nil {
+		for i, k := v+1, 0; i < end; i, k = e.tree.after(i), k+1 {
+			c := r.items
+			if k < len(r.prefix) {
+				c = r.prefix[k]
+			}
+			if c == nil {
+				break
+			}
+			if a.and(e.evalItem(c, i, k, m)) {
+				return false
+			}
 		}
 	}
 	if r.contains == nil {
 		return a.ok
 	}
 	such := 0
-	for i := range items {
-		if e.quietly(r.contains, &items[i], m) {
+	for i := v + 1; i < end; i = e.tree.after(i) {
+		if e.quietly(r.contains, i, m) {
 			such++
 		}
 	}
 	if such < r.leastSuch {
-		a.and(e.fault(at, "contains", "must have more items of a certain kind"))
+		a.and(e.fault("contains", "must have more items of a certain kind"))
 	}
 	if r.mostSuch >= 0 && such > r.mostSuch {
-		a.and(e.fault(at, "contains", "must have fewer items of a certain kind"))
+		a.and(e.fault("contains", "must have fewer items of a certain kind"))
 	}
 	return a.ok
 }
 
-func (e *evaluation) assertText(r *textRules, s string, at *place) bool {
-	a := all{e, true}
-	length := utf8.RuneCountInString(s)
-	if length < r.least && a.and(e.fault(at, "min_length", "must have at least "+count(r.least, "character"))) ||
-		r.most >= 0 && length > r.most && a.and(e.fault(at, "max_length", "must have at most "+count(r.most, "character"))) {
-		return false
+func (e *evaluation) assertText(r *textRules, s string) bool {
+	if r.least > 0 || r.most >= 0 {
+		length := utf8.RuneCountInString(s)
+		if !e.least(r.least, length, "min_length", "character") || !e.most(r.most, length, "max_length", "character") {
+			return false // no pattern is tried on what is too long
+		}
 	}
-	if r.pattern != nil && !r.pattern.MatchString(s) {
-		a.and(e.fault(at, "pattern", "does not match the required pattern"))
-	}
-	return a.ok
+	return r.pattern.matcher == nil || e.matches(r.pattern, s) || e.fault("pattern", "does not match the required pattern")
 }
 
-func (e *evaluation) assertNumber(r *numericRules, text string, at *place) bool {
-	v := rational(text)
+const (
+	longText   = 256     // bytes: shorter ones cost little whatever the pattern is
+	bigPattern = 64      // instructions: smaller ones cost little whatever the text is
+	maxEffort  = 1 << 26 // bytes × instructions of one body, about a second
+)
+
+// matches runs a pattern. RE2 takes the length of the text times that of the pattern at worst, and a pattern with counts
+// is long.
+func (e *evaluation) matches(p pattern, s string) bool {
+	if p.size > bigPattern && len(s) > longText {
+		if e.effort += p.size * len(s); e.effort > maxEffort {
+			e.exhausted = true
+			return false
+		}
+	}
+	return p.MatchString(s)
+}
+
+func (e *evaluation) assertNumber(r *numericRules, text string) bool {
+	d := decimalOf(text)
 	switch {
-	case r.minimum != nil && v.Cmp(r.minimum) < 0:
-		return e.fault(at, "minimum", "must be at least "+decimalText(r.minimum))
-	case r.maximum != nil && v.Cmp(r.maximum) > 0:
-		return e.fault(at, "maximum", "must be at most "+decimalText(r.maximum))
-	case r.above != nil && v.Cmp(r.above) <= 0:
-		return e.fault(at, "exclusive_minimum", "must be greater than "+decimalText(r.above))
-	case r.below != nil && v.Cmp(r.below) >= 0:
-		return e.fault(at, "exclusive_maximum", "must be less than "+decimalText(r.below))
-	case r.multiple != nil && !v.Quo(v, r.multiple).IsInt():
-		return e.fault(at, "multiple_of", "must be a multiple of "+decimalText(r.multiple))
+	case r.minimum != nil && d.compare(r.minimum.decimal) < 0:
+		return e.fault("minimum", "must be at least "+r.minimum.text)
+	case r.maximum != nil && d.compare(r.maximum.decimal) > 0:
+		return e.fault("maximum", "must be at most "+r.maximum.text)
+	case r.above != nil && d.compare(r.above.decimal) <= 0:
+		return e.fault("exclusive_minimum", "must be greater than "+r.above.text)
+	case r.below != nil && d.compare(r.below.decimal) >= 0:
+		return e.fault("exclusive_maximum", "must be less than "+r.below.text)
+	case r.multiple != nil && !d.isMultipleOf(r.multiple.decimal):
+		return e.fault("multiple_of", "must be a multiple of "+r.multiple.text)
 	}
 	return true
 }

@@ -10,6 +10,8 @@ import (
 // evaluation are one scope, so that what was found of a value in it is found again. nil where nothing is dynamic.
 type scope struct {
 	resource string
+	number   uint32
+	made     *uint32 // scopes of this evaluation
 	from     *scope
 	next     map[string]*scope
 }
@@ -23,7 +25,8 @@ func (sc *scope) enter(resource string) *scope {
 	}
 	inner := sc.next[resource]
 	if inner == nil {
-		inner = &scope{resource: resource, from: sc}
+		*sc.made++
+		inner = &scope{resource: resource, number: *sc.made, made: sc.made, from: sc}
 		if sc.next == nil {
 			sc.next = map[string]*scope{}
 		}

@@ -1,6 +1,9 @@
 package schema
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // mode is how a value is being judged: by way of which resources, and whether members that only `additionalProperties:
 // false` forbids are let pass, because they leave afterwards (Drop).
@@ -15,28 +18,48 @@ type applied struct {
 	mode   mode
 }
 
-// outcome is what was found of one schema and one value. It is kept, so that no pair is judged twice: alternatives that
-// lead to the same schemas would else double the work with every level of a body.
-type outcome struct {
-	by     applied
-	state  state
-	told   bool // its faults are in the report
-	follow []applied
-}
-
-type state uint8
-
-const (
-	unknown state = iota
-	holds
-	fails
-)
-
 // evaluation judges one body. With a report it tells every fault, else it stops at the first.
 type evaluation struct {
-	anchors map[string]map[string]*subschema
-	waived  map[*subschema][]string
+	tree    tree
+	program *Program
 	report  *report
+	way     []step // from the body to the value being judged
+	memo    memo
+	follow  []applied // a stack of what values follow
+	form    []byte    // scratch
+
+	effort    int  // spent on long texts and big patterns
+	exhausted bool // more than may be spent: the body fails, whatever was found
+	steps     int  // pairs judged
+}
+
+// evaluations are used again. Nothing of a body stays in one: its index says where values stood, not what they were.
+var evaluations = sync.Pool{New: func() any { return new(evaluation) }}
+
+// keptChunks bounds what one evaluation holds between two uses: enough for bodies of about 50 kB.
+const keptChunks = 32
+
+func (p *Program) evaluation() *evaluation {
+	e := evaluations.Get().(*evaluation)
+	e.program = p
+	return e
+}
+
+// release gives back an evaluation, whose tree must not be used any more.
+func (e *evaluation) release() {
+	e.tree.nodes.reset(keptChunks)
+	e.memo.reset(keptChunks)
+	clear(e.way[:cap(e.way)])
+	clear(e.follow[:cap(e.follow)])
+	if cap(e.follow) > 1<<10 {
+		e.follow = nil
+	}
+	clear(e.form[:cap(e.form)])
+	if cap(e.form) > 1<<12 {
+		e.form = nil
+	}
+	*e = evaluation{tree: tree{nodes: e.tree.nodes}, memo: e.memo, way: e.way[:0], follow: e.follow[:0], form: e.form[:0]}
+	evaluations.Put(e)
 }
 
 // enter is the mode in which a schema itself is judged.
@@ -47,192 +70,252 @@ func (m mode) enter(s *subschema) mode {
 	return m
 }
 
+// number tells the modes of one evaluation apart.
+func (m mode) number() uint32 {
+	n := uint32(0)
+	if m.scope != nil {
+		n = m.scope.number << 1
+	}
+	if m.lenient {
+		n |= 1
+	}
+	return n
+}
+
+// stops reports whether a fault ends the judging: nobody wants to hear of more.
+func (e *evaluation) stops() bool { return e.report == nil || e.report.full() }
+
 // eval judges a value by a schema.
-func (e *evaluation) eval(s *subschema, n *node, m mode, at *place) bool {
+func (e *evaluation) eval(s *subschema, v ref, m mode) bool {
+	e.steps++
 	switch {
+	case e.exhausted:
+		return false
 	case s.never:
-		return e.fault(at, "undeclared", "is not allowed")
-	case s.nullable && n.kind == Null:
+		return e.fault("undeclared", "is not allowed")
+	case s.nullable && e.tree.kind(v) == Null:
 		return true
 	}
 	m = m.enter(s)
-	if !s.inPlace {
-		return e.assert(s, n, m, at) && e.others(s, n, m, at)
+	if !e.remembers(s, v) {
+		return e.judge(s, v, m)
 	}
-	i := n.outcome(s, m)
-	o := &n.in.outcomes[i]
-	switch {
-	case o.state == holds:
+	c := e.memo.of(s, v, m)
+	switch now := c.state(v); {
+	case now == holds:
 		return true
-	case o.state == fails && (e.report == nil || o.told):
+	case now == told, now == fails && e.report == nil:
 		return false
 	}
-	o.told = e.report != nil
 	// While this runs the pair counts as failing: a schema that comes back to itself through a dynamic reference on the
 	// same value would judge forever.
-	n.in.outcomes[i].state = fails
-	follow, ok := e.combine(s, n, m, at)
-	o = &n.in.outcomes[i] // others may have been added
-	o.follow = follow
-	if ok && e.others(s, n, m, at) {
-		n.in.outcomes[i].state = holds
-		return true
+	c.set(v, fails)
+	if e.report != nil {
+		c.set(v, told)
+	}
+	if !e.judge(s, v, m) {
+		return false
+	}
+	c.set(v, holds)
+	return true
+}
+
+// weight is from how many bytes on a value without values in it is worth remembering.
+const weight = 64
+
+// remembers reports whether a pair is kept: where schemas never meet a value twice, and of small values, none is.
+func (e *evaluation) remembers(s *subschema, v ref) bool {
+	if !e.program.meets || s.number == 0 {
+		return false
+	}
+	n := e.tree.at(v)
+	return n.holdsAny(v) || n.size() >= weight || e.program.dynamic
+}
+
+// judge is eval without memory.
+func (e *evaluation) judge(s *subschema, v ref, m mode) bool {
+	if e.tree.at(v).is(cutFlag) {
+		return e.cut(s, v, m)
+	}
+	ok := e.assert(s, v, m)
+	if s.inPlace && (ok || e.report != nil) {
+		ok = e.combine(s, v, m) && ok
+	}
+	return ok && e.others(s, v, m)
+}
+
+// cut judges a value that is known to fail, and of which not all is in the tree: only what is certain is told.
+func (e *evaluation) cut(s *subschema, v ref, m mode) bool {
+	if e.report == nil {
+		return false
+	}
+	switch kind := e.tree.kind(v); {
+	case !s.types.admits(&e.tree, v):
+		e.fault("type", "must be "+s.types.String())
+	case kind == Object && s.object != nil:
+		e.most(s.object.most, e.tree.members(v, s.object.most), "max_properties", "member")
+	case kind == Array && s.array != nil:
+		e.most(s.array.most, e.tree.items(v, s.array.most), "max_items", "item")
+	}
+	for _, c := range s.allOf {
+		e.eval(c, v, m)
 	}
 	return false
 }
 
-// outcome finds, or makes, the place where a pair's outcome is kept.
-func (n *node) outcome(s *subschema, m mode) int {
-	if n.in == nil {
-		n.in = new(inside)
-	}
-	for i := range n.in.outcomes {
-		if o := &n.in.outcomes[i]; o.by.schema == s && o.by.mode == m {
-			return i
-		}
-	}
-	n.in.outcomes = append(n.in.outcomes, outcome{by: applied{s, m}})
-	return len(n.in.outcomes) - 1
-}
-
-// following returns every schema that a value follows by following one: itself, what it refers to, all of allOf, the
-// matching alternatives. It is to be asked of pairs that hold.
-func (e *evaluation) following(s *subschema, n *node, m mode) []applied {
-	m = m.enter(s)
-	if s.inPlace && n.in != nil && !(s.nullable && n.kind == Null) {
-		if i := n.outcome(s, m); n.in.outcomes[i].follow != nil {
-			return n.in.outcomes[i].follow
-		}
-	}
-	return []applied{{s, m}}
-}
-
-// combine judges by the schema's own assertions and by all that applies to the same value.
-func (e *evaluation) combine(s *subschema, n *node, m mode, at *place) (follow []applied, ok bool) {
-	follow = []applied{{s, m}}
-	ok = e.assert(s, n, m, at)
-	and := func(c *subschema, m mode) {
-		if (ok || e.report != nil) && c != nil {
-			if e.eval(c, n, m, at) {
-				follow = join(follow, e.following(c, n, m))
-			} else {
-				ok = false
-			}
-		}
-	}
+// combine judges by all that applies to the same value.
+func (e *evaluation) combine(s *subschema, v ref, m mode) bool {
+	a := all{e, true}
 	for _, c := range s.allOf {
-		and(c, m)
+		if a.and(e.eval(c, v, m)) {
+			return false
+		}
 	}
 	if s.dynamic != nil {
-		and(s.dynamic.resolve(m.scope, e.anchors), m)
-	}
-	for _, alternatives := range [...]struct {
-		of  []*subschema
-		one bool
-	}{{s.anyOf, false}, {s.oneOf, true}} {
-		if len(alternatives.of) == 0 || !ok && e.report == nil {
-			continue
-		}
-		matching := e.matching(alternatives.of, n, m)
-		for _, a := range matching {
-			follow = join(follow, e.following(a.schema, n, a.mode))
-		}
-		if len(matching) == 0 || alternatives.one && len(matching) > 1 {
-			ok = e.tellAlternatives(alternatives.of, alternatives.one, len(matching), n, m, at)
+		if c := s.dynamic.resolve(m.scope, e.program.anchors); c != nil && a.and(e.eval(c, v, m)) {
+			return false
 		}
 	}
-	if s.not != nil && (ok || e.report != nil) && e.quietly(s.not, n, mode{scope: m.scope}) {
-		ok = e.fault(at, "not", "is what it must not be")
+	if len(s.anyOf) > 0 {
+		if _, n := e.matching(s.anyOf, v, m, 1); n == 0 && a.and(e.tellAlternatives(s.anyOf, false, n, v, m)) {
+			return false
+		}
+	}
+	if len(s.oneOf) > 0 {
+		if _, n := e.matching(s.oneOf, v, m, 2); n != 1 && a.and(e.tellAlternatives(s.oneOf, true, n, v, m)) {
+			return false
+		}
+	}
+	if s.not != nil && e.quietly(s.not, v, mode{scope: m.scope}) && a.and(e.fault("not", "is what it must not be")) {
+		return false
 	}
 	if s.test != nil {
-		if e.quietly(s.test, n, m) {
-			follow = join(follow, e.following(s.test, n, m))
-			and(s.then, m)
-		} else {
-			and(s.orElse, m)
+		c := s.orElse
+		if e.quietly(s.test, v, m) {
+			c = s.then
+		}
+		if c != nil && a.and(e.eval(c, v, m)) {
+			return false
 		}
 	}
 	for _, d := range s.dependents {
-		if n.member(d.name) != nil {
-			and(d.schema, m)
+		if e.tree.member(v, d.name) != 0 && a.and(e.eval(d.schema, v, m)) {
+			return false
 		}
 	}
-	return follow, ok
-}
-
-func join(dst, more []applied) []applied {
-	for _, a := range more {
-		if !slices.Contains(dst, a) {
-			dst = append(dst, a)
-		}
-	}
-	return dst
+	return a.ok
 }
 
 // quietly judges without telling.
-func (e *evaluation) quietly(s *subschema, n *node, m mode) bool {
+func (e *evaluation) quietly(s *subschema, v ref, m mode) bool {
 	report := e.report
 	e.report = nil
-	defer func() { e.report = report }()
-	return e.eval(s, n, m, nil)
-}
-
-// matching returns the alternatives a value follows: as it stands, or else those it follows without the members they
-// forbid, where these leave.
-func (e *evaluation) matching(alternatives []*subschema, n *node, m mode) []applied {
-	var out []applied
-	for _, lenient := range [...]bool{false, true} {
-		if lenient && (!m.lenient || len(out) > 0) {
-			break
-		}
-		for _, c := range alternatives {
-			as := mode{m.scope, lenient}
-			if e.quietly(c, n, as) {
-				out = append(out, applied{c, as})
-			}
-		}
-	}
-	return out
-}
-
-// others judges what is left by unevaluatedProperties and unevaluatedItems.
-func (e *evaluation) others(s *subschema, n *node, m mode, at *place) bool {
-	ok := true
-	if other := s.otherMembers; other != nil && n.kind == Object && !(other.never && m.lenient) {
-		follow := e.following(s, n, m)
-		for i := range n.members() {
-			member := &n.members()[i]
-			if e.declares(follow, s, n, member.name) {
-				continue
-			}
-			if !e.eval(other, &member.value, m, at.member(member.name)) {
-				if ok = false; e.report == nil {
-					return false
-				}
-			}
-		}
-	}
-	if other := s.otherItems; other != nil && n.kind == Array {
-		follow := e.following(s, n, m)
-		for i := range n.items() {
-			if e.takes(follow, s, n, i) {
-				continue
-			}
-			if !e.eval(other, &n.items()[i], m, at.item(i)) {
-				if ok = false; e.report == nil {
-					return false
-				}
-			}
-		}
-	}
+	ok := e.eval(s, v, m)
+	e.report = report
 	return ok
 }
 
+// matching counts the alternatives a value follows, as far as enough, and tells in which mode: as it stands, or else those
+// it follows without the members they forbid, where these leave.
+func (e *evaluation) matching(alternatives []*subschema, v ref, m mode, enough int) (as mode, n int) {
+	for _, lenient := range [...]bool{false, true} {
+		if lenient && (!m.lenient || n > 0) {
+			break
+		}
+		as = mode{m.scope, lenient}
+		for _, c := range alternatives {
+			if n < enough && e.quietly(c, v, as) {
+				n++
+			}
+		}
+	}
+	return as, n
+}
+
+// following pushes every schema that a value follows by following one on the stack, once each above base: itself, what it
+// refers to, all of allOf, the matching alternatives. It is to be asked of pairs that hold.
+func (e *evaluation) following(base int, s *subschema, v ref, m mode) {
+	m = m.enter(s)
+	if slices.Contains(e.follow[base:], applied{s, m}) {
+		return
+	}
+	e.follow = append(e.follow, applied{s, m})
+	if !s.inPlace || s.nullable && e.tree.kind(v) == Null {
+		return
+	}
+	for _, c := range s.allOf {
+		e.following(base, c, v, m)
+	}
+	if s.dynamic != nil {
+		if c := s.dynamic.resolve(m.scope, e.program.anchors); c != nil {
+			e.following(base, c, v, m)
+		}
+	}
+	for _, alternatives := range [...][]*subschema{s.anyOf, s.oneOf} {
+		if len(alternatives) == 0 {
+			continue
+		}
+		as, _ := e.matching(alternatives, v, m, 1)
+		for _, c := range alternatives {
+			if e.quietly(c, v, as) {
+				e.following(base, c, v, as)
+			}
+		}
+	}
+	if s.test != nil {
+		c := s.orElse
+		if e.quietly(s.test, v, m) {
+			e.following(base, s.test, v, m)
+			c = s.then
+		}
+		if c != nil {
+			e.following(base, c, v, m)
+		}
+	}
+	for _, d := range s.dependents {
+		if e.tree.member(v, d.name) != 0 {
+			e.following(base, d.schema, v, m)
+		}
+	}
+}
+
+// others judges what is left by unevaluatedProperties and unevaluatedItems.
+func (e *evaluation) others(s *subschema, v ref, m mode) bool {
+	if s.otherMembers == nil && s.otherItems == nil {
+		return true
+	}
+	kind := e.tree.kind(v)
+	members := s.otherMembers != nil && kind == Object && !(s.otherMembers.never && m.lenient)
+	if !members && !(s.otherItems != nil && kind == Array) {
+		return true
+	}
+	base := len(e.follow)
+	e.following(base, s, v, m)
+	follow := e.follow[base:]
+	defer func() { e.follow = e.follow[:base] }()
+	a := all{e, true}
+	if members {
+		for i, end := v+1, e.tree.after(v); i < end; i = e.tree.after(i + 1) {
+			name := e.tree.text(i)
+			if !e.declares(follow, s, name) && a.and(e.evalMember(s.otherMembers, i, name, m)) {
+				return false
+			}
+		}
+		return a.ok
+	}
+	for i, k := v+1, 0; i < e.tree.after(v); i, k = e.tree.after(i), k+1 {
+		if !e.takes(follow, s, i, k) && a.and(e.evalItem(s.otherItems, i, k, m)) {
+			return false
+		}
+	}
+	return a.ok
+}
+
 // declares reports whether any of the schemas declares a member. What except says of other members does not count.
-func (e *evaluation) declares(follow []applied, except *subschema, n *node, name string) bool {
+func (e *evaluation) declares(follow []applied, except *subschema, name string) bool {
 	for _, a := range follow {
 		if o := a.schema.object; o != nil {
-			if o.declares(name) || o.additional != nil && !o.additional.never {
+			if e.names(o, name) || o.additional != nil && !o.additional.never {
 				return true
 			}
 		}
@@ -243,18 +326,15 @@ func (e *evaluation) declares(follow []applied, except *subschema, n *node, name
 	return false
 }
 
-func (o *objectRules) declares(name string) bool {
-	if o.properties[name] != nil {
-		return true
-	}
-	return slices.ContainsFunc(o.patterns, func(p patternRule) bool { return p.pattern.MatchString(name) })
+func (e *evaluation) names(o *objectRules, name string) bool {
+	return o.properties[name] != nil || slices.ContainsFunc(o.patterns, func(p patternRule) bool { return e.matches(p.pattern, name) })
 }
 
 // takes is declares for items.
-func (e *evaluation) takes(follow []applied, except *subschema, n *node, i int) bool {
+func (e *evaluation) takes(follow []applied, except *subschema, item ref, k int) bool {
 	for _, a := range follow {
 		if r := a.schema.array; r != nil {
-			if i < len(r.prefix) || r.items != nil || r.contains != nil && e.quietly(r.contains, &n.items()[i], a.mode) {
+			if k < len(r.prefix) || r.items != nil || r.contains != nil && e.quietly(r.contains, item, a.mode) {
 				return true
 			}
 		}
@@ -263,4 +343,19 @@ func (e *evaluation) takes(follow []applied, except *subschema, n *node, i int) 
 		}
 	}
 	return false
+}
+
+// evalMember judges a member's value, evalItem an item.
+func (e *evaluation) evalMember(s *subschema, nameAt ref, name string, m mode) bool {
+	e.enter(step{name: name})
+	ok := e.eval(s, nameAt+1, m)
+	e.leave()
+	return ok
+}
+
+func (e *evaluation) evalItem(s *subschema, item ref, k int, m mode) bool {
+	e.enter(step{index: k, isItem: true})
+	ok := e.eval(s, item, m)
+	e.leave()
+	return ok
 }

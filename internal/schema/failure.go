@@ -16,11 +16,11 @@ const (
 
 // Violation is one fault.
 //
-// Code is stable: syntax, duplicate, utf8, surrogate, depth, number, size (of the JSON itself); type, enum, const,
+// Code is stable: syntax, duplicate, utf8, surrogate, depth, number, size, values (of the JSON itself); type, enum, const,
 // format, pattern, min_length, max_length, minimum, maximum, exclusive_minimum, exclusive_maximum, multiple_of, required,
 // dependent_required, min_properties, max_properties, property_names, min_items, max_items, unique_items, contains,
-// any_of, one_of, not (of its schema); undeclared, read_only (of what may stand there); style, escape (of a parameter or
-// form).
+// any_of, one_of, not (of its schema); undeclared, read_only (of what may stand there); work (judging would take too much of it); style,
+// escape (of a parameter or form).
 type Violation struct {
 	Pointer string // RFC 6901, into the body; names of the body are cut to 64 bytes
 	Code    string
@@ -43,6 +43,7 @@ func fault(code, detail string) *Failure { return &Failure{[]Violation{{"", code
 var syntaxDetails = map[string]string{
 	"syntax": "is not valid JSON", "duplicate": "has a member twice", "utf8": "is not valid UTF-8", "size": "is too large",
 	"surrogate": "has half of a surrogate pair", "depth": "is nested too deeply", "number": "has a number out of range",
+	"values": "has too many values",
 }
 
 // failure makes a Failure of a parser's error.
@@ -54,38 +55,43 @@ func failure(err error) *Failure {
 	return fault(s.code, fmt.Sprintf("%s (at byte %d)", syntaxDetails[s.code], s.offset))
 }
 
-// place is where in a body a value stands. nil is the body itself.
-type place struct {
-	in     *place
+// step leads from a value to one in it.
+type step struct {
 	name   string
 	index  int // of an item, where isItem
 	isItem bool
 	free   bool // the name is the body's own choice
 }
 
-func (p *place) member(name string) *place { return &place{in: p, name: name} }
-func (p *place) item(i int) *place         { return &place{in: p, index: i, isItem: true} }
+// enter and leave keep the way to the value being judged.
+func (e *evaluation) enter(s step) { e.way = append(e.way, s) }
+func (e *evaluation) leave()       { e.way = e.way[:len(e.way)-1] }
 
-// String is the place's JSON pointer.
-func (p *place) String() string {
-	switch {
-	case p == nil:
-		return ""
-	case p.isItem:
-		return p.in.String() + "/" + strconv.Itoa(p.index)
+// pointer is where a way leads, as a JSON pointer.
+func pointer(way []step) string {
+	var out strings.Builder
+	for _, s := range way {
+		out.WriteByte('/')
+		if s.isItem {
+			out.WriteString(strconv.Itoa(s.index))
+		} else {
+			out.WriteString(escapePointer(clip(s.name)))
+		}
 	}
-	return p.in.String() + "/" + escapePointer(clip(p.name))
+	return out.String()
 }
 
-// field is the place as the document knows it, without anything of the body.
-func (p *place) field() string {
-	switch {
-	case p == nil:
-		return ""
-	case p.isItem, p.free:
-		return p.in.field() + "/*"
+// appendField appends where a way leads as the document knows it, without anything of the body.
+func appendField(dst []byte, way []step) []byte {
+	for _, s := range way {
+		dst = append(dst, '/')
+		if s.isItem || s.free {
+			dst = append(dst, '*')
+		} else {
+			dst = append(dst, escapePointer(clip(s.name))...)
+		}
 	}
-	return p.in.field() + "/" + escapePointer(clip(p.name))
+	return dst
 }
 
 // clip cuts a text of the body to what a report may repeat, between two characters.
@@ -103,45 +109,55 @@ func clip(s string) string {
 // report collects the faults of a body that is known to fail.
 type report struct{ violations []Violation }
 
-func (r *report) add(at *place, code, detail string) {
-	if len(r.violations) == maxViolations {
+func (r *report) full() bool { return len(r.violations) == maxViolations }
+
+func (r *report) add(way []step, code, detail string) {
+	if r.full() {
 		return
 	}
-	if v := (Violation{at.String(), code, detail}); !slices.Contains(r.violations, v) {
+	if v := (Violation{pointer(way), code, detail}); !slices.Contains(r.violations, v) {
 		r.violations = append(r.violations, v)
 	}
 }
 
-// fault tells a fault where that is wanted. It is always false, for returning.
-func (e *evaluation) fault(at *place, code, detail string) bool {
+// fault tells a fault of the value being judged where that is wanted. It is always false, for returning.
+func (e *evaluation) fault(code, detail string) bool {
 	if e.report != nil {
-		e.report.add(at, code, detail)
+		e.report.add(e.way, code, detail)
 	}
+	return false
+}
+
+// faultAt is fault for a member, there or not.
+func (e *evaluation) faultAt(name, code, detail string) bool {
+	e.enter(step{name: name})
+	e.fault(code, detail)
+	e.leave()
 	return false
 }
 
 // tellAlternatives tells what is wrong where none of the alternatives, or more than one, is followed. Where the value's
 // type leaves a single one its own faults are told; else which one was meant cannot be known.
-func (e *evaluation) tellAlternatives(alternatives []*subschema, one bool, matching int, n *node, m mode, at *place) bool {
+func (e *evaluation) tellAlternatives(alternatives []*subschema, one bool, matching int, v ref, m mode) bool {
 	if e.report == nil {
 		return false
 	}
 	if matching > 1 {
-		return e.fault(at, "one_of", "must follow exactly one of the alternatives, and follows several")
+		return e.fault("one_of", "must follow exactly one of the alternatives, and follows several")
 	}
 	var meant []*subschema
 	for _, c := range alternatives {
-		if c.types.admits(n) {
+		if c.types.admits(&e.tree, v) {
 			meant = append(meant, c)
 		}
 	}
-	if len(meant) == 1 && !e.eval(meant[0], n, m, at) {
+	if len(meant) == 1 && !e.eval(meant[0], v, m) {
 		return false
 	}
 	if one {
-		return e.fault(at, "one_of", "must follow one of the alternatives")
+		return e.fault("one_of", "must follow one of the alternatives")
 	}
-	return e.fault(at, "any_of", "must follow one of the alternatives")
+	return e.fault("any_of", "must follow one of the alternatives")
 }
 
 // String names types for people.

@@ -38,7 +38,7 @@ func (p *Program) ProjectForm(dst, body []byte) (out []byte, pr Projection, err 
 	}
 	first := true
 	for i, pair := range f.pairs {
-		if f.object.in.members[f.of[i]].value.fate != kept {
+		if f.left[f.of[i]] {
 			continue
 		}
 		if !first {
@@ -50,11 +50,12 @@ func (p *Program) ProjectForm(dst, body []byte) (out []byte, pr Projection, err 
 	return dst, f.did, nil
 }
 
-// form is a form read: its pairs as written, and of which member each is.
+// form is a form read: its pairs as written, of which member each is, and which members leave.
 type form struct {
 	*fields
 	pairs []string
 	of    []int
+	left  []bool
 	did   Projection
 }
 
@@ -76,9 +77,13 @@ func (p *Program) form(body string) (*form, error) {
 		}
 		f.of = append(f.of, member)
 	}
-	w, err := p.judge(&f.object, nil)
+	w, err := p.judge(f.json(), nil)
 	if err != nil {
 		return nil, err
+	}
+	defer w.release()
+	for i, end := ref(1), w.tree.after(0); i < end; i = w.tree.after(i + 1) {
+		f.left = append(f.left, w.tree.at(i+1).fate() != kept)
 	}
 	f.did = w.did
 	return f, nil

@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/base64"
 	"net/netip"
+	"regexp/syntax"
 	"strings"
 )
 
@@ -13,12 +14,12 @@ type format struct {
 	number func(decimal) bool
 }
 
-func (f *format) admits(n *node) bool {
-	switch {
-	case n.kind == String && f.text != nil:
-		return f.text(n.text)
-	case n.kind == Number && f.number != nil:
-		return f.number(decimalOf(n.text))
+func (f *format) admits(t *tree, v ref) bool {
+	switch kind := t.kind(v); {
+	case kind == String && f.text != nil:
+		return f.text(t.text(v))
+	case kind == Number && f.number != nil:
+		return f.number(decimalOf(t.text(v)))
 	}
 	return true
 }
@@ -164,11 +165,20 @@ func isJSONPointer(s string) bool {
 	return true
 }
 
-// isPattern: a pattern that this package could run, which is a little less than all of ECMA-262's.
+// isPattern: a pattern that this package could run, which is a little less than all of ECMA-262's, and none longer than
+// maxPattern. It is read, not made ready to run, because that can take a thousand times its length.
 func isPattern(s string) bool {
-	_, err := compilePattern(s)
+	if len(s) > maxPattern {
+		return false
+	}
+	re2, err := translatePattern(s)
+	if err == nil {
+		_, err = syntax.Parse(re2, syntax.Perl)
+	}
 	return err == nil
 }
+
+const maxPattern = 4096
 
 // isBase64: RFC 4648 §4, padded and without line breaks.
 func isBase64(s string) bool {

@@ -20,8 +20,14 @@ func (v Value) Text() (text string, ok bool) {
 		return string(v.Raw), true
 	case String:
 		p := &parser{s: string(v.Raw)}
-		text, err := p.str()
-		return text, err == nil
+		escaped, err := p.str()
+		if err != nil {
+			return "", false
+		}
+		if text = p.s[1 : p.i-1]; escaped {
+			text = unescape(text)
+		}
+		return text, true
 	}
 	return "", false
 }
@@ -113,9 +119,14 @@ func (s *scan) object(path []string) error {
 	}
 	var seen names
 	for more := true; more; {
-		name, err := s.name(&seen)
+		start := s.i
+		escaped, err := s.name(&seen)
 		if err != nil {
 			return err
+		}
+		name := s.s[start+1 : s.i-1]
+		if escaped && len(path) > 0 {
+			name = unescape(name)
 		}
 		if err = s.colon(); err != nil {
 			return err

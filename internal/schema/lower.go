@@ -69,7 +69,8 @@ func (l *lowering) get(sch *jsonschema.Schema) *subschema {
 	}
 	s := l.fresh[sch]
 	if s == nil {
-		s = new(subschema)
+		l.set.numbered++
+		s = &subschema{number: l.set.numbered}
 		l.fresh[sch] = s
 		l.queue = append(l.queue, sch)
 	}
@@ -132,22 +133,25 @@ func (l *lowering) assertions(s *subschema, sch *jsonschema.Schema) {
 	if sch.Enum != nil {
 		s.enum = map[string]struct{}{}
 		for _, v := range sch.Enum.Values {
-			s.enum[string(canonical(nil, nodeOf(v)))] = struct{}{}
+			form := canonicalOf(v)
+			s.enum[form] = struct{}{}
+			s.longest = max(s.longest, len(form))
 		}
 	}
 	if sch.Const != nil {
-		c := string(canonical(nil, nodeOf(*sch.Const)))
-		s.constant = &c
+		form := canonicalOf(*sch.Const)
+		s.constant = &form
+		s.longest = max(s.longest, len(form))
 	}
 	if sch.Format != nil {
 		s.format = formats[sch.Format.Name] // what is not there is an annotation
 	}
 	s.readOnly, s.writeOnly = sch.ReadOnly, sch.WriteOnly
 	if sch.MinLength != nil || sch.MaxLength != nil || sch.Pattern != nil {
-		s.text = &textRules{least: atLeast(sch.MinLength), most: atMost(sch.MaxLength), pattern: sch.Pattern}
+		s.text = &textRules{least: atLeast(sch.MinLength), most: atMost(sch.MaxLength), pattern: patternOf(sch.Pattern)}
 	}
 	if sch.Minimum != nil || sch.Maximum != nil || sch.ExclusiveMinimum != nil || sch.ExclusiveMaximum != nil || sch.MultipleOf != nil {
-		s.numeric = &numericRules{sch.Minimum, sch.Maximum, sch.ExclusiveMinimum, sch.ExclusiveMaximum, sch.MultipleOf}
+		s.numeric = &numericRules{boundOf(sch.Minimum), boundOf(sch.Maximum), boundOf(sch.ExclusiveMinimum), boundOf(sch.ExclusiveMaximum), boundOf(sch.MultipleOf)}
 	}
 }
 
@@ -189,9 +193,9 @@ func (l *lowering) object(s *subschema, sch *jsonschema.Schema) *objectRules {
 		}
 	}
 	for re, c := range sch.PatternProperties {
-		o.patterns = append(o.patterns, patternRule{re, l.get(c)})
+		o.patterns = append(o.patterns, patternRule{patternOf(re), l.get(c)})
 	}
-	slices.SortFunc(o.patterns, func(a, b patternRule) int { return strings.Compare(fmt.Sprint(a.pattern), fmt.Sprint(b.pattern)) })
+	slices.SortFunc(o.patterns, func(a, b patternRule) int { return strings.Compare(a.pattern.source, b.pattern.source) })
 	switch a := sch.AdditionalProperties.(type) {
 	case bool:
 		o.additional = &subschema{at: s.at + "/additionalProperties", never: !a}

@@ -25,9 +25,8 @@ const hidden = "****"
 
 // appendMasked appends a value's mask as a JSON string. A value that its mask does not fit, null and what holds others
 // included, is hidden whole.
-func appendMasked(dst []byte, m mask, n *node, key []byte) []byte {
-	s := n.text
-	if n.kind != String && n.kind != Number {
+func appendMasked(dst []byte, m mask, kind Kind, s string, key []byte) []byte {
+	if kind != String && kind != Number {
 		return appendString(dst, hidden)
 	}
 	switch m {

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"math/big"
+	"math/bits"
 	"strconv"
 	"strings"
 )
@@ -104,27 +105,94 @@ func (d decimal) fits(bits int) bool {
 	return err == nil
 }
 
-func (d decimal) String() string {
-	sign := ""
+// append appends a form that is equal for equal numbers.
+func (d decimal) append(dst []byte) []byte {
 	if d.negative {
-		sign = "-"
+		dst = append(dst, '-')
 	}
-	return sign + d.digits + "e" + strconv.Itoa(d.exponent)
+	dst = append(append(dst, d.digits...), 'e')
+	return append(strconv.AppendInt(dst, int64(d.exponent), 10), ';')
 }
 
-// rational returns a number exactly; bounds are compared so.
-func rational(text string) *big.Rat {
-	r, ok := new(big.Rat).SetString(text)
-	if !ok {
-		panic("schema: not a number: " + text) // a programming error: number let it pass
-	}
-	return r
+// bound is a number of a schema, and its text for people.
+type bound struct {
+	decimal
+	text string
 }
 
-// decimalText writes a bound for people: exactly where a decimal can, else as a fraction.
-func decimalText(r *big.Rat) string {
-	if n, exact := r.FloatPrec(); exact {
-		return r.FloatString(n)
+// boundOf: the numbers of a schema are written as decimals, and so each is one exactly.
+func boundOf(r *big.Rat) *bound {
+	if r == nil {
+		return nil
 	}
-	return r.RatString()
+	n, exact := r.FloatPrec()
+	if !exact {
+		panic("schema: no decimal: " + r.RatString()) // a programming error: the document was read by parser
+	}
+	text := r.FloatString(n)
+	return &bound{decimalOf(text), text}
+}
+
+// compare is exact, and takes no more than the digits written: 1e308 is not made 308 of them.
+func (d decimal) compare(other decimal) int {
+	switch {
+	case d.sign() != other.sign():
+		return d.sign() - other.sign()
+	case d.negative:
+		return other.magnitude(d)
+	}
+	return d.magnitude(other)
+}
+
+func (d decimal) sign() int {
+	switch {
+	case d.digits == "":
+		return 0
+	case d.negative:
+		return -1
+	}
+	return 1
+}
+
+// magnitude compares without signs.
+func (d decimal) magnitude(other decimal) int {
+	if order := len(d.digits) + d.exponent - len(other.digits) - other.exponent; order != 0 {
+		return order
+	}
+	return strings.Compare(d.digits, other.digits) // neither begins with a zero, nor ends with one
+}
+
+// isMultipleOf reports whether d is an integer times unit, which is not zero.
+func (d decimal) isMultipleOf(unit decimal) bool {
+	zeros := d.exponent - unit.exponent
+	switch {
+	case d.digits == "":
+		return true
+	case zeros < 0: // the unit's digits would end in zeros that d has not
+		return false
+	}
+	divisor, err := strconv.ParseUint(unit.digits, 10, 64)
+	if err != nil {
+		whole, _ := new(big.Int).SetString(unit.digits, 10)
+		n, _ := new(big.Int).SetString(d.digits+strings.Repeat("0", zeros), 10)
+		return n.Mod(n, whole).Sign() == 0
+	}
+	rest := uint64(0)
+	for i := range len(d.digits) {
+		high, low := bits.Mul64(rest, 10)
+		low, carry := bits.Add64(low, uint64(d.digits[i]-'0'), 0)
+		rest = bits.Rem64(high+carry, low, divisor)
+	}
+	for power := uint64(10); zeros > 0 && rest != 0; zeros >>= 1 {
+		if zeros&1 != 0 {
+			rest = times(rest, power, divisor)
+		}
+		power = times(power, power, divisor)
+	}
+	return rest == 0
+}
+
+func times(a, b, modulus uint64) uint64 {
+	high, low := bits.Mul64(a, b)
+	return bits.Rem64(high, low, modulus)
 }

@@ -144,16 +144,15 @@ func (p *Parameter) Check(raw []string) error {
 	if len(raw) == 1 && raw[0] == "" && p.config.AllowEmpty && p.config.In == "query" {
 		return nil
 	}
-	n, err := p.read(raw)
+	text, err := p.read(raw)
 	if err != nil || p.program == nil {
 		return err
 	}
-	_, err = p.program.judge(n, nil)
-	return err
+	return p.program.Validate([]byte(text))
 }
 
-// read brings text to a value.
-func (p *Parameter) read(raw []string) (*node, error) {
+// read brings text to a value, in JSON.
+func (p *Parameter) read(raw []string) (string, error) {
 	if p.config.Content != "" {
 		return p.content(raw)
 	}
@@ -167,7 +166,7 @@ func (p *Parameter) read(raw []string) (*node, error) {
 		case list && p.config.In == "header": // RFC 9110 §5.3: lines of one field are one list
 			raw = []string{strings.Join(raw, ",")}
 		default:
-			return nil, fault("duplicate", "is given more than once")
+			return "", fault("duplicate", "is given more than once")
 		}
 	}
 	switch {
@@ -178,33 +177,29 @@ func (p *Parameter) read(raw []string) (*node, error) {
 	}
 	text, err := p.unprefixed(raw[0])
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if p.style.name == "matrix" {
 		if text, err = p.ofMatrix(text); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
-	n, err := p.decoder.scalar(text, p.shape)
-	return &n, err
+	value, err := p.decoder.scalar(nil, text, p.shape)
+	return string(value), err
 }
 
-func (p *Parameter) content(raw []string) (*node, error) {
+func (p *Parameter) content(raw []string) (string, error) {
 	if len(raw) > 1 {
-		return nil, fault("duplicate", "is given more than once")
+		return "", fault("duplicate", "is given more than once")
 	}
 	text, err := p.decoder.text(raw[0])
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if p.config.Content != "application/json" && !strings.HasSuffix(p.config.Content, "+json") {
-		return &node{kind: String, text: text}, nil
+		return string(appendString(nil, text)), nil
 	}
-	n, err := parse([]byte(text), DefaultDepth)
-	if err != nil {
-		return nil, failure(err)
-	}
-	return n, nil
+	return text, Strict([]byte(text))
 }
 
 // unprefixed takes off what label and matrix put before every value.
@@ -253,40 +248,38 @@ func (p *Parameter) pieces(text string) ([]string, error) {
 	return out, nil
 }
 
-func (p *Parameter) list(raw []string) (*node, error) {
-	n := &node{kind: Array, in: new(inside)}
+func (p *Parameter) list(raw []string) (string, error) {
+	out, first := []byte{'['}, true
 	pieces := raw
 	if p.config.In != "query" || !p.explode {
 		var err error
 		if pieces, err = p.pieces(raw[0]); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
 	for _, piece := range pieces {
 		var err error
 		if p.explode && p.style.name == "matrix" {
 			if piece, err = p.ofMatrix(piece); err != nil {
-				return nil, err
+				return "", err
 			}
 		}
-		item, err := p.decoder.scalar(piece, p.shape.items)
-		if err != nil {
-			return nil, err
+		if out, err = p.decoder.scalar(comma(out, &first), piece, p.shape.items); err != nil {
+			return "", err
 		}
-		n.in.items = append(n.in.items, item)
 	}
-	return n, nil
+	return string(append(out, ']')), nil
 }
 
 // object reads "a,1,b,2", or "a=1,b=2" where exploded.
-func (p *Parameter) object(text string) (*node, error) {
+func (p *Parameter) object(text string) (string, error) {
 	pieces, err := p.pieces(text)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	f := newFields(p.decoder, p.shape)
 	if !p.explode && len(pieces)%2 != 0 {
-		return nil, fault("style", "must be a list of names and values")
+		return "", fault("style", "must be a list of names and values")
 	}
 	for i := 0; i < len(pieces); i++ {
 		name, value, ok := strings.Cut(pieces[i], "=")
@@ -295,35 +288,35 @@ func (p *Parameter) object(text string) (*node, error) {
 			i++
 		}
 		if !ok {
-			return nil, fault("style", "must be a list of name=value")
+			return "", fault("style", "must be a list of name=value")
 		}
 		if _, err := f.put(name, value); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
-	return &f.object, nil
+	return f.json(), nil
 }
 
 // pairs reads whole query pairs: exploded form and deepObject.
-func (p *Parameter) pairs(raw []string) (*node, error) {
+func (p *Parameter) pairs(raw []string) (string, error) {
 	f := newFields(p.decoder, p.shape)
 	for _, pair := range raw {
 		name, value, _ := strings.Cut(pair, "=")
 		if p.style.name == "deepObject" {
 			decoded, err := p.decoder.text(name)
 			if err != nil {
-				return nil, err
+				return "", err
 			}
 			inner, ok := p.inner(decoded)
 			if !ok {
-				return nil, fault("style", "must be of the form name[member]=value")
+				return "", fault("style", "must be of the form name[member]=value")
 			}
 			name = strings.ReplaceAll(inner, "%", "%25")
 			name = strings.ReplaceAll(name, "+", "%2B") // put decodes once more
 		}
 		if _, err := f.put(name, value); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
-	return &f.object, nil
+	return f.json(), nil
 }

@@ -11,75 +11,18 @@ import (
 // DefaultDepth bounds the nesting of a body where Options name no bound.
 const DefaultDepth = 64
 
-// Kind is the kind of a JSON value. The zero value is none.
-type Kind uint8
-
-// The kinds of RFC 8259 §3.
-const (
-	Null Kind = iota + 1
-	Boolean
-	Number
-	String
-	Array
-	Object
-)
-
-// node is a JSON value with its place in the body. A body of many small values makes many of them: keep it small.
-type node struct {
-	kind       Kind
-	truth      bool
-	fate       fate
-	mask       mask
-	changed    bool // something below it leaves or is masked
-	start, end uint32
-	text       string // a string unescaped, a number as written
-	in         *inside
-}
-
-// inside is what only some values have.
-type inside struct {
-	items    []node
-	members  []member
-	outcomes []outcome // what was found of this value so far
-}
-
-type member struct {
-	name       string // unescaped
-	start, end uint32 // of the name as written, with its quotes
-	value      node
-}
-
-func (n *node) items() []node {
-	if n.in == nil {
-		return nil
-	}
-	return n.in.items
-}
-
-func (n *node) members() []member {
-	if n.in == nil {
-		return nil
-	}
-	return n.in.members
-}
-
-func (n *node) member(name string) *node {
-	all := n.members()
-	for i := range all {
-		if all[i].name == name {
-			return &all[i].value
-		}
-	}
-	return nil
-}
+// DefaultValues bounds the values of a body where Options name no bound: a list of 100,000 records of ten fields fits.
+const DefaultValues = 1 << 20
 
 // parser reads one JSON value strictly (RFC 8259 as narrowed by RFC 7493). It works on a string, so that the texts it
 // finds share the body's bytes.
 type parser struct {
-	s     string
-	i     int
-	depth int
-	max   int // nesting allowed
+	s      string
+	i      int
+	depth  int
+	max    int   // nesting allowed
+	into   *tree // nil: what is read is not recorded
+	values int   // that may still be recorded
 }
 
 // syntaxError is where and why a body is no strict JSON.
@@ -90,18 +33,18 @@ type syntaxError struct {
 
 func (e *syntaxError) Error() string { return e.code + " at byte " + strconv.Itoa(e.offset) }
 
-// parse reads a whole body into a tree.
-func parse(body []byte, depth int) (*node, error) {
-	p := &parser{s: string(body), max: depth}
+// parse reads a whole body into a tree. What breaks the bounds is read as strictly, but not recorded.
+func parse(t *tree, body string, depth, values int, b *bounds) error {
+	p := &parser{s: body, max: depth, into: t, values: values}
 	if len(body) > math.MaxInt32 {
-		return nil, p.fail("size")
+		return p.fail("size")
 	}
-	n := new(node)
+	t.s = body
 	p.space()
-	if err := p.value(n); err != nil {
-		return nil, err
+	if err := p.value(b); err != nil {
+		return err
 	}
-	return n, p.end()
+	return p.end()
 }
 
 func (p *parser) fail(code string) error { return &syntaxError{code, p.i} }
@@ -139,42 +82,46 @@ func (p *parser) kind() Kind {
 	if p.i >= len(p.s) {
 		return 0
 	}
-	switch c := p.s[p.i]; {
-	case c == '{':
-		return Object
-	case c == '[':
-		return Array
-	case c == '"':
-		return String
-	case c == 't', c == 'f':
-		return Boolean
-	case c == 'n':
-		return Null
-	case c == '-', c-'0' < 10:
-		return Number
-	}
-	return 0
+	return kinds[p.s[p.i]]
 }
 
-func (p *parser) value(n *node) error {
-	n.kind, n.start = p.kind(), uint32(p.i)
+func (p *parser) value(b *bounds) error {
+	kind, start, t := p.kind(), p.i, p.into
+	var at, flags uint32
+	if t != nil {
+		if p.values--; p.values < 0 || t.nodes.n >= maxNodes {
+			return p.fail("values")
+		}
+		at = t.nodes.add()
+	}
 	var err error
-	switch n.kind {
-	case Object:
-		err = p.object(n)
-	case Array:
-		err = p.array(n)
+	switch kind {
+	case Object, Array:
+		if b.refuses(kind) {
+			p.into, flags = nil, cutFlag
+		}
+		cut := false
+		if kind == Object {
+			cut, err = p.object(b)
+		} else {
+			cut, err = p.array(b)
+		}
+		if p.into = t; cut {
+			flags = cutFlag
+		}
 	case String:
-		n.text, err = p.str()
+		var escaped bool
+		if escaped, err = p.str(); escaped {
+			flags = escapedFlag
+		}
 	case Number:
-		from := p.i
 		err = p.number()
-		n.text = p.s[from:p.i]
 	default:
-		n.truth = n.kind == Boolean && p.s[p.i] == 't'
 		err = p.word()
 	}
-	n.end = uint32(p.i)
+	if t != nil {
+		*t.nodes.at(at) = node{uint32(start), uint32(p.i), t.nodes.n | flags}
+	}
 	return err
 }
 
@@ -213,70 +160,83 @@ func (p *parser) more(closing byte) (bool, error) {
 	return false, p.fail("syntax")
 }
 
-func (p *parser) array(n *node) error {
+// array reads an array and tells whether it has more items than its bounds let it have; those are not recorded.
+func (p *parser) array(b *bounds) (cut bool, err error) {
 	if err := p.enter(); err != nil {
-		return err
+		return false, err
 	}
 	if p.next(']') {
 		p.depth--
-		return nil
+		return false, nil
 	}
-	n.in = new(inside)
-	for more := true; more; {
-		var item node
-		err := p.value(&item)
-		if err != nil {
-			return err
+	for n, more := 0, true; more; n++ {
+		if b.fullOf(Array, n) {
+			p.into, cut = nil, true
 		}
-		n.in.items = append(n.in.items, item)
+		if err = p.value(b.item(n)); err != nil {
+			return cut, err
+		}
 		if more, err = p.more(']'); err != nil {
-			return err
+			return cut, err
 		}
 	}
-	return nil
+	return cut, nil
 }
 
-func (p *parser) object(n *node) error {
+// object is array for members.
+func (p *parser) object(b *bounds) (cut bool, err error) {
 	if err := p.enter(); err != nil {
-		return err
+		return false, err
 	}
 	if p.next('}') {
 		p.depth--
-		return nil
+		return false, nil
 	}
-	n.in = new(inside)
 	var seen names
-	for more := true; more; {
-		m := member{start: uint32(p.i)}
-		var err error
-		if m.name, err = p.name(&seen); err != nil {
-			return err
+	for n, more := 0, true; more; n++ {
+		if b.fullOf(Object, n) {
+			p.into, cut = nil, true
 		}
-		m.end = uint32(p.i)
+		start := p.i
+		escaped, err := p.name(&seen)
+		if err != nil {
+			return cut, err
+		}
+		end := p.i
+		if t := p.into; t != nil {
+			if t.nodes.n >= maxNodes {
+				return cut, p.fail("values")
+			}
+			flags := uint32(0)
+			if escaped {
+				flags = escapedFlag
+			}
+			at := t.nodes.add()
+			*t.nodes.at(at) = node{uint32(start), uint32(end), at + 1 | flags}
+		}
 		if err = p.colon(); err != nil {
-			return err
+			return cut, err
 		}
-		if err = p.value(&m.value); err != nil {
-			return err
+		if err = p.value(b.member(p.s, start, end, escaped)); err != nil {
+			return cut, err
 		}
-		n.in.members = append(n.in.members, m)
 		if more, err = p.more('}'); err != nil {
-			return err
+			return cut, err
 		}
 	}
-	return nil
+	return cut, nil
 }
 
-// name reads a member's name, which must be new.
-func (p *parser) name(seen *names) (string, error) {
+// name reads a member's name, which must be new, and tells whether it has escapes.
+func (p *parser) name(seen *names) (escaped bool, err error) {
 	if p.kind() != String {
-		return "", p.fail("syntax")
+		return false, p.fail("syntax")
 	}
-	name, err := p.str()
-	if err == nil && !seen.add(name) {
+	start := p.i
+	if escaped, err = p.str(); err == nil && !seen.add(p.s, start, p.i, escaped) {
 		err = p.fail("duplicate")
 	}
-	return name, err
+	return escaped, err
 }
 
 func (p *parser) colon() error {
@@ -288,81 +248,31 @@ func (p *parser) colon() error {
 	return nil
 }
 
-// names are those of one object: few are gone through, many are looked up.
-type names struct {
-	few  []string
-	many map[string]struct{}
-}
-
-// add reports whether a name is new.
-func (s *names) add(name string) bool {
-	if s.many != nil {
-		before := len(s.many)
-		s.many[name] = struct{}{}
-		return len(s.many) > before
-	}
-	for _, n := range s.few {
-		if n == name {
-			return false
-		}
-	}
-	if s.few = append(s.few, name); len(s.few) == 16 {
-		s.many = make(map[string]struct{}, 64)
-		for _, n := range s.few {
-			s.many[n] = struct{}{}
-		}
-	}
-	return true
-}
-
-// str reads a string at its quote and unescapes it.
-func (p *parser) str() (string, error) {
+// str reads a string at its quote, and tells whether it has escapes.
+func (p *parser) str() (escaped bool, err error) {
 	p.i++
 	from := p.i
-	for p.i < len(p.s) {
-		switch c := p.s[p.i]; {
-		case c == '"':
-			s := p.s[from:p.i]
-			p.i++
-			if !utf8.ValidString(s) {
-				return "", p.fail("utf8")
-			}
-			return s, nil
-		case c == '\\':
-			return p.escaped(from)
-		case c < 0x20:
-			return "", p.fail("syntax")
-		}
-		p.i++
-	}
-	return "", p.fail("syntax")
-}
-
-// escaped reads on at the first backslash of the string that began at from.
-func (p *parser) escaped(from int) (string, error) {
-	out := append([]byte(nil), p.s[from:p.i]...)
+	var seen byte
 	for p.i < len(p.s) {
 		c := p.s[p.i]
 		p.i++
 		switch {
 		case c == '"':
-			if !utf8.Valid(out) {
-				return "", p.fail("utf8")
+			if seen >= utf8.RuneSelf && !utf8.ValidString(p.s[from:p.i-1]) {
+				return false, p.fail("utf8")
 			}
-			return string(out), nil
+			return escaped, nil
+		case c == '\\':
+			escaped = true
+			if _, err := p.escape(); err != nil {
+				return false, err
+			}
 		case c < 0x20:
-			return "", p.fail("syntax")
-		case c != '\\':
-			out = append(out, c)
-			continue
+			return false, p.fail("syntax")
 		}
-		r, err := p.escape()
-		if err != nil {
-			return "", err
-		}
-		out = utf8.AppendRune(out, r)
+		seen |= c
 	}
-	return "", p.fail("syntax")
+	return false, p.fail("syntax")
 }
 
 // escape reads one escape behind its backslash; a surrogate must come with its other half.

@@ -2,7 +2,9 @@ package schema
 
 import (
 	"fmt"
+	"math"
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -13,24 +15,55 @@ import (
 // pattern is an ECMA-262 pattern as RE2 runs it.
 type pattern struct {
 	source string
-	*regexp.Regexp
+	size   int // instructions
+	matcher
 }
 
 func (p pattern) String() string { return p.source }
+
+// matcher is a compiled pattern.
+type matcher interface{ MatchString(string) bool }
 
 // compilePattern translates an ECMA-262 pattern (with its u flag, as JSON Schema wants it) to RE2, whose time is linear
 // in the input (CVE-2019-11387's class). What RE2 cannot express, look-around, references back to a group and counts
 // beyond 1000, is an error. The extensions (?i), (?s) and (?m) of other dialects are let pass.
 func compilePattern(source string) (jsonschema.Regexp, error) {
-	t := translator{source: source}
-	if err := t.run(); err != nil {
-		return nil, fmt.Errorf("pattern %q cannot be enforced: %w", source, err)
+	re2, err := translatePattern(source)
+	var re *regexp.Regexp
+	if err == nil {
+		re, err = regexp.Compile(re2)
 	}
-	re, err := regexp.Compile(t.out.String())
 	if err != nil {
 		return nil, fmt.Errorf("pattern %q cannot be enforced: %w", source, err)
 	}
-	return pattern{source, re}, nil
+	return pattern{source, sizeOf(re2), re}, nil
+}
+
+// sizeOf counts the instructions of a pattern that compiles.
+func sizeOf(re2 string) int {
+	tree, err := syntax.Parse(re2, syntax.Perl)
+	if err != nil {
+		return math.MaxInt32
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return math.MaxInt32
+	}
+	return len(program.Inst)
+}
+
+// patternOf returns a pattern the engine compiled. Those of metaschemas are the engine's own, and small.
+func patternOf(re jsonschema.Regexp) pattern {
+	if p, ours := re.(pattern); ours || re == nil {
+		return p
+	}
+	return pattern{source: re.String(), matcher: re}
+}
+
+func translatePattern(source string) (re2 string, err error) {
+	t := translator{source: source}
+	err = t.run()
+	return t.out.String(), err
 }
 
 // translator rewrites what the two dialects spell differently.

@@ -10,6 +10,8 @@ type Program struct {
 	dynamic bool
 	waived  map[*subschema][]string // members not required in this direction, by the schema that requires them
 	maskKey []byte
+	bounds  *bounds
+	meets   bool // a schema may meet a value by more than one way
 
 	plain       bool
 	fields      []FieldRule
@@ -20,6 +22,8 @@ type Program struct {
 func newProgram(s *Set, root *subschema, o Options) *Program {
 	p := &Program{root: root, options: o, anchors: s.anchors, dynamic: s.dynamic, maskKey: s.maskKey}
 	reached := reach(root)
+	p.bounds = bounding{}.of(root)
+	p.meets = s.dynamic || slices.ContainsFunc(reached, (*subschema).forks)
 	p.waived = p.waive(reached)
 	p.fields = listFields(root, reached)
 	p.plain = !slices.ContainsFunc(reached, p.alters)
@@ -122,36 +126,76 @@ func together(s *subschema) []*subschema {
 	return out
 }
 
+// forks reports whether a schema leads in more than one way to what it leads to: only then can two ways meet.
+func (s *subschema) forks() bool {
+	ways := 0
+	s.sameValue(true, func(*subschema) { ways++ })
+	if len(s.anyOf) > 0 || len(s.oneOf) > 0 || s.test != nil || s.otherMembers != nil || s.otherItems != nil || s.array != nil && s.array.contains != nil {
+		return true // it is asked again when it is to be known what a value follows
+	}
+	if o := s.object; o != nil {
+		if o.patterns != nil {
+			return true
+		}
+		ways++
+	}
+	if s.array != nil {
+		ways++
+	}
+	return ways > 1
+}
+
 // Validate judges a body. It returns nil or a *Failure.
 func (p *Program) Validate(body []byte) error {
-	n, err := parse(body, p.options.MaxDepth)
-	if err != nil {
-		return failure(err)
+	w, err := p.judge(string(body), nil)
+	if err == nil {
+		w.release()
 	}
-	_, err = p.judge(n, nil)
 	return err
 }
 
-// judge finds whether a value follows the schema, and then what becomes of its parts. Without a viewer no field rule is
-// asked.
-func (p *Program) judge(n *node, v Viewer) (*walk, error) {
-	e := &evaluation{anchors: p.anchors, waived: p.waived}
-	m := mode{lenient: p.options.Undeclared == Drop}
-	if p.dynamic {
-		m.scope = new(scope)
-	}
-	if !e.eval(p.root, n, m, nil) {
-		e.report = new(report)
-		e.eval(p.root, n, m, nil)
-		if len(e.report.violations) == 0 {
-			return nil, fault("invalid", "is not acceptable")
-		}
-		return nil, &Failure{e.report.violations}
-	}
-	w := &walk{evaluation: e, program: p, viewer: v}
-	w.value(n, []applied{{p.root, m}}, nil)
-	if len(w.faults.violations) > 0 {
-		return nil, &Failure{w.faults.violations}
+// judge finds whether a text follows the schema, and then what becomes of its parts. Without a viewer no field rule is
+// asked. The walk is to be released.
+func (p *Program) judge(text string, v Viewer) (*walk, error) {
+	w := &walk{evaluation: p.evaluation(), viewer: v}
+	err := w.body(text)
+	if err != nil {
+		w.release()
+		return nil, err
 	}
 	return w, nil
+}
+
+func (w *walk) body(text string) error {
+	p := w.program
+	if err := parse(&w.tree, text, p.options.MaxDepth, p.options.MaxValues, p.bounds); err != nil {
+		return failure(err)
+	}
+	if p.meets {
+		w.memo.begin(w.tree.nodes.n)
+	}
+	m := mode{lenient: p.options.Undeclared == Drop}
+	if p.dynamic {
+		m.scope = &scope{made: new(uint32)}
+	}
+	if !w.eval(p.root, 0, m) && !w.exhausted {
+		w.report = new(report)
+		w.eval(p.root, 0, m)
+		if len(w.report.violations) == 0 && !w.exhausted {
+			return fault("invalid", "is not acceptable")
+		}
+	}
+	if w.report == nil && !w.exhausted {
+		w.push(p.root, m)
+		w.value(0, 0)
+	}
+	switch {
+	case w.exhausted:
+		return fault("work", "would take too much work to judge")
+	case w.report != nil:
+		return &Failure{w.report.violations}
+	case len(w.faults.violations) > 0:
+		return &Failure{w.faults.violations}
+	}
+	return nil
 }

@@ -40,127 +40,165 @@ func (p *Program) Project(dst, body []byte, v Viewer) (out []byte, pr Projection
 	if v == nil {
 		v = nobody{}
 	}
-	n, err := parse(body, p.options.MaxDepth)
-	if err != nil {
-		return nil, Projection{}, failure(err)
-	}
-	w, err := p.judge(n, v)
+	w, err := p.judge(string(body), v)
 	if err != nil {
 		return nil, Projection{}, err
 	}
-	return emitter{body, p.maskKey}.emit(dst, n), w.did, nil
+	defer w.release()
+	return emitter{&w.tree, body, p.maskKey}.emit(slices.Grow(dst, len(body)), 0), w.did, nil
 }
 
 // walk decides what becomes of every part of a valid body.
 type walk struct {
 	*evaluation
-	program *Program
-	viewer  Viewer // nil: no field rule is asked
-	faults  report
-	did     Projection
+	viewer Viewer // nil: no field rule is asked
+	faults report
+	did    Projection
+	by     []applied // a stack of the schemas that values were given
+	field  []byte    // scratch
 }
 
-// value takes a value with the schemas it was given, and reports whether it or a part of it changes.
-func (w *walk) value(n *node, by []applied, at *place) bool {
-	var follow []applied
-	for _, a := range by {
-		follow = join(follow, w.following(a.schema, n, a.mode))
+// push gives a schema to the next value.
+func (w *walk) push(s *subschema, m mode) { w.by = append(w.by, applied{s, m}) }
+
+// value takes a value with the schemas it was given, those behind base, and reports whether it or a part of it changes.
+func (w *walk) value(v ref, base int) bool {
+	from := len(w.follow)
+	for _, a := range w.by[base:] {
+		w.following(from, a.schema, v, a.mode)
 	}
-	w.decide(n, follow, at)
-	switch {
-	case n.fate != kept:
-		n.changed = true
-		w.note(n.fate, at)
-	case n.kind == Object:
-		n.changed = w.object(n, follow, at)
-	case n.kind == Array:
-		n.changed = w.array(n, follow, at)
+	w.by = w.by[:base]
+	follow := w.follow[from:]
+	n := w.tree.at(v)
+	w.decide(v, n, follow)
+	changed := false
+	switch kind := w.tree.kind(v); {
+	case n.fate() != kept:
+		changed = true
+		w.note(n.fate())
+	case kind == Object && slices.ContainsFunc(follow, speaksOfMembers):
+		changed = w.object(v, follow)
+	case kind == Array && slices.ContainsFunc(follow, speaksOfItems):
+		changed = w.array(v, follow)
 	}
-	return n.changed
+	if changed {
+		n.set(changedFlag)
+	}
+	w.follow = w.follow[:from]
+	return changed
 }
+
+func speaksOfMembers(a applied) bool {
+	return a.schema.object != nil || a.schema.otherMembers != nil
+}
+
+func speaksOfItems(a applied) bool { return a.schema.array != nil || a.schema.otherItems != nil }
 
 // decide asks every schema the value follows; the strictest wins.
-func (w *walk) decide(n *node, follow []applied, at *place) {
+func (w *walk) decide(v ref, n *node, follow []applied) {
 	asksRules := w.viewer != nil && w.program.options.Direction == Response
+	is := n.fate()
 	for _, a := range follow {
 		s := a.schema
-		if w.program.options.Direction == Request && s.readOnly && at != nil {
-			w.faults.add(at, "read_only", "is read-only")
+		if w.program.options.Direction == Request && s.readOnly && v != 0 {
+			w.faults.add(w.way, "read_only", "is read-only")
 		}
 		if w.program.options.Direction == Response && s.writeOnly {
-			n.fate = withheld
+			is = withheld
 		}
 		if s.rule == nil || !asksRules {
 			continue
 		}
 		switch fate, mask := s.rule.judge(w.viewer); {
 		case fate == withheld:
-			n.fate = withheld
-		case mask != unmasked && n.fate != withheld:
-			if n.fate == masked && n.mask != mask {
+			is = withheld
+		case mask != unmasked && is != withheld:
+			if is == masked && n.mask() != mask {
 				mask = maskFull // two masks together would show what each hides
 			}
-			n.fate, n.mask = masked, mask
+			is = masked
+			n.maskedBy(mask)
 		}
 	}
-	if n.fate == withheld && at == nil {
-		n.fate = nulled
+	if is == withheld && v == 0 {
+		is = nulled
 	}
+	n.becomes(is)
 }
 
-func (w *walk) note(f fate, at *place) {
+func (w *walk) note(f fate) {
 	if f == masked {
 		w.did.Masked++
 	} else {
 		w.did.Dropped++
 	}
-	if len(w.did.Fields) < maxFields {
-		if field := at.field(); !slices.Contains(w.did.Fields, field) {
-			w.did.Fields = append(w.did.Fields, field)
-		}
+	if len(w.did.Fields) == maxFields {
+		return
+	}
+	w.field = appendField(w.field[:0], w.way)
+	if !slices.ContainsFunc(w.did.Fields, func(f string) bool { return f == string(w.field) }) {
+		w.did.Fields = append(w.did.Fields, string(w.field))
 	}
 }
 
-func (w *walk) object(n *node, follow []applied, at *place) (changed bool) {
+// enclosing are the schemas of a value that speak of its other members or items, each with all that value follows by it.
+type enclosing struct {
+	applied
+	follow []applied
+}
+
+func (w *walk) enclosing(v ref, follow []applied, speaks func(*subschema) bool) []enclosing {
+	var out []enclosing
+	for _, a := range follow {
+		if speaks(a.schema) {
+			base := len(w.follow)
+			w.following(base, a.schema, v, a.mode)
+			out = append(out, enclosing{a, slices.Clone(w.follow[base:])})
+			w.follow = w.follow[:base]
+		}
+	}
+	return out
+}
+
+func (w *walk) object(v ref, follow []applied) (changed bool) {
 	free := isFree(follow)
-	for i := range n.members() {
-		m := &n.members()[i]
-		here := at.member(m.name)
-		d := w.declaration(n, follow, m.name)
-		here.free = !d.named
-		if d.forbidden || !d.declared && !free {
-			switch w.program.options.Undeclared {
-			case Refuse:
-				w.faults.add(here, "undeclared", "is not declared")
-			case Drop:
-				m.value.fate, changed = withheld, true
-				w.note(withheld, here)
-			}
-			continue
-		}
-		if w.value(&m.value, d.by, here) {
+	others := w.enclosing(v, follow, func(s *subschema) bool { return s.otherMembers != nil })
+	for i, end := v+1, w.tree.after(v); i < end; i = w.tree.after(i + 1) {
+		name, base := w.tree.text(i), len(w.by)
+		d := w.declaration(follow, others, name)
+		w.enter(step{name: name, free: !d.named})
+		switch {
+		case !d.forbidden && (d.declared || free):
+			changed = w.value(i+1, base) || changed
+		case w.program.options.Undeclared == Refuse:
+			w.faults.add(w.way, "undeclared", "is not declared")
+		case w.program.options.Undeclared == Drop:
+			w.tree.at(i + 1).becomes(withheld)
 			changed = true
+			w.note(withheld)
 		}
+		w.by = w.by[:base]
+		w.leave()
 	}
 	return changed
 }
 
 // declaration is what the schemas of an object say of one member.
 type declaration struct {
-	by        []applied // its own schemas
 	declared  bool
 	named     bool // by its very name
 	forbidden bool // and let pass so far only to leave
 }
 
-func (w *walk) declaration(n *node, follow []applied, name string) (d declaration) {
+// declaration gives a member the schemas that its object has for it.
+func (w *walk) declaration(follow []applied, others []enclosing, name string) (d declaration) {
 	var covering [4]*subschema
 	for _, a := range follow {
 		o := a.schema.object
 		if o == nil {
 			continue
 		}
-		by := o.covers(covering[:0], name)
+		by := w.covers(o, covering[:0], name)
 		if len(by) == 0 && o.additional != nil {
 			if o.additional.never {
 				d.forbidden = true
@@ -169,20 +207,22 @@ func (w *walk) declaration(n *node, follow []applied, name string) (d declaratio
 			by = append(by, o.additional)
 		}
 		for _, c := range by {
-			d.by, d.declared = append(d.by, applied{c, a.mode}), true
+			w.push(c, a.mode)
+			d.declared = true
 		}
 		d.named = d.named || o.properties[name] != nil
 	}
-	for _, a := range follow {
+	for _, a := range others {
 		other := a.schema.otherMembers
-		if other == nil || w.declares(w.following(a.schema, n, a.mode), a.schema, n, name) {
+		if w.declares(a.follow, a.schema, name) {
 			continue
 		}
 		if other.never {
 			d.forbidden = true
 			continue
 		}
-		d.by, d.declared = append(d.by, applied{other, a.mode}), true
+		w.push(other, a.mode)
+		d.declared = true
 	}
 	return d
 }
@@ -195,34 +235,36 @@ func isFree(follow []applied) bool {
 	})
 }
 
-func (w *walk) array(n *node, follow []applied, at *place) (changed bool) {
-	var by []applied
-	for i := range n.items() {
-		item := &n.items()[i]
-		by = by[:0]
-		tuple := false
+func (w *walk) array(v ref, follow []applied) (changed bool) {
+	others := w.enclosing(v, follow, func(s *subschema) bool { return s.otherItems != nil })
+	for i, k, end := v+1, 0, w.tree.after(v); i < end; i, k = w.tree.after(i), k+1 {
+		base, tuple := len(w.by), false
 		for _, a := range follow {
-			if r := a.schema.array; r != nil {
-				tuple = tuple || i < len(r.prefix)
-				switch {
-				case i < len(r.prefix):
-					by = append(by, applied{r.prefix[i], a.mode})
-				case r.items != nil:
-					by = append(by, applied{r.items, a.mode})
-				}
-				if r.contains != nil && w.quietly(r.contains, item, a.mode) {
-					by = append(by, applied{r.contains, a.mode})
-				}
+			r := a.schema.array
+			if r == nil {
+				continue
 			}
-			if other := a.schema.otherItems; other != nil && !w.takes(w.following(a.schema, n, a.mode), a.schema, n, i) {
-				by = append(by, applied{other, a.mode})
+			tuple = tuple || k < len(r.prefix)
+			switch {
+			case k < len(r.prefix):
+				w.push(r.prefix[k], a.mode)
+			case r.items != nil:
+				w.push(r.items, a.mode)
+			}
+			if r.contains != nil && w.quietly(r.contains, i, a.mode) {
+				w.push(r.contains, a.mode)
 			}
 		}
-		if w.value(item, by, at.item(i)) {
-			changed = true
+		for _, a := range others {
+			if !w.takes(a.follow, a.schema, i, k) {
+				w.push(a.schema.otherItems, a.mode)
+			}
 		}
-		if item.fate == withheld && tuple {
-			item.fate = nulled
+		w.enter(step{index: k, isItem: true})
+		changed = w.value(i, base) || changed
+		w.leave()
+		if item := w.tree.at(i); tuple && item.fate() == withheld {
+			item.becomes(nulled)
 		}
 	}
 	return changed
@@ -230,34 +272,37 @@ func (w *walk) array(n *node, follow []applied, at *place) (changed bool) {
 
 // emitter writes what is kept, out of the body's own bytes.
 type emitter struct {
+	tree    *tree
 	body    []byte
 	maskKey []byte
 }
 
-func (e emitter) emit(dst []byte, n *node) []byte {
-	switch {
-	case n.fate == nulled:
+func (e emitter) emit(dst []byte, v ref) []byte {
+	t, n := e.tree, e.tree.at(v)
+	end := t.after(v)
+	first := true
+	switch kind := t.kind(v); {
+	case n.fate() == nulled:
 		return append(dst, "null"...)
-	case n.fate == masked:
-		return appendMasked(dst, n.mask, n, e.maskKey)
-	case !n.changed:
+	case n.fate() == masked:
+		return appendMasked(dst, n.mask(), kind, t.text(v), e.maskKey)
+	case !n.is(changedFlag):
 		return append(dst, e.body[n.start:n.end]...)
-	case n.kind == Array:
+	case kind == Array:
 		dst = append(dst, '[')
-		first := true
-		for i := range n.items() {
-			if item := &n.items()[i]; item.fate != withheld {
-				dst = e.emit(comma(dst, &first), item)
+		for i := v + 1; i < end; i = t.after(i) {
+			if t.at(i).fate() != withheld {
+				dst = e.emit(comma(dst, &first), i)
 			}
 		}
 		return append(dst, ']')
 	}
 	dst = append(dst, '{')
-	first := true
-	for i := range n.members() {
-		if m := &n.members()[i]; m.value.fate != withheld {
-			dst = append(comma(dst, &first), e.body[m.start:m.end]...)
-			dst = e.emit(append(dst, ':'), &m.value)
+	for i := v + 1; i < end; i = t.after(i + 1) {
+		if t.at(i+1).fate() != withheld {
+			name := t.at(i)
+			dst = append(comma(dst, &first), e.body[name.start:name.end]...)
+			dst = e.emit(append(dst, ':'), i+1)
 		}
 	}
 	return append(dst, '}')

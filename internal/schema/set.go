@@ -43,6 +43,7 @@ type Options struct {
 	Direction  Direction
 	Undeclared Undeclared
 	MaxDepth   int // nesting of arrays and objects a body may have; 0 means DefaultDepth
+	MaxValues  int // a body may have; 0 means DefaultValues
 }
 
 // CompileError is a schema that cannot be compiled.
@@ -63,6 +64,7 @@ type Set struct {
 	docs     map[string]any // by URL, as the engine refers to them
 	compiler *jsonschema.Compiler
 	lowered  map[*jsonschema.Schema]*subschema
+	numbered uint32 // subschemas made
 	programs map[programKey]*Program
 	dynamic  bool                             // the document may lead to dynamic references, its own or a metaschema's
 	anchors  map[string]map[string]*subschema // dynamic anchors of each resource
@@ -94,11 +96,11 @@ func newSet(document []byte, d Dialect, foreign jsonschema.URLLoader) (*Set, err
 	if d != OpenAPI30 && d != OpenAPI31 {
 		return nil, errors.New("reading document: its dialect is not given")
 	}
-	n, err := parse(document, documentDepth)
-	if err != nil {
+	var t tree
+	if err := parse(&t, string(document), documentDepth, maxNodes, nil); err != nil {
 		return nil, fmt.Errorf("reading document: %w", err)
 	}
-	doc, ok := n.any().(map[string]any)
+	doc, ok := t.any(0).(map[string]any)
 	if !ok {
 		return nil, errors.New("reading document: not an object")
 	}
@@ -182,6 +184,9 @@ func (s *Set) Compile(pointer string, o Options) (*Program, error) {
 func (s *Set) program(pointer string, o Options) (*Program, error) {
 	if o.MaxDepth <= 0 {
 		o.MaxDepth = DefaultDepth
+	}
+	if o.MaxValues <= 0 {
+		o.MaxValues = DefaultValues
 	}
 	key := programKey{pointer, o}
 	if p := s.programs[key]; p != nil {

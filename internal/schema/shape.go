@@ -80,41 +80,43 @@ func (d decoder) text(raw string) (string, error) {
 	return out, nil
 }
 
-// scalar reads one piece of text as the shape asks. Where it may be a string it is one. Numbers count only in JSON's own
-// spelling ("010" and "+5" are read differently by others), integers only as digits, booleans only as true and false;
-// whatever else stays a string, and the schema says what it must be.
-func (d decoder) scalar(raw string, t *shape) (node, error) {
+// scalar appends one piece of text as the JSON value that the shape asks for. Where it may be a string it is one. Numbers
+// count only in JSON's own spelling ("010" and "+5" are read differently by others), integers only as digits, booleans
+// only as true and false; whatever else stays a string, and the schema says what it must be.
+func (d decoder) scalar(dst []byte, raw string, t *shape) ([]byte, error) {
 	s, err := d.text(raw)
 	if err != nil {
-		return node{}, err
+		return nil, err
 	}
-	n := node{kind: String, text: s}
 	if t == nil || t.types == 0 || t.has(String) {
-		return n, nil
+		return appendString(dst, s), nil
 	}
 	p := &parser{s: s}
 	isNumber := p.kind() == Number && p.number() == nil && p.i == len(s)
 	isDigits := isNumber && !strings.ContainsAny(s, ".eE")
 	switch {
-	case t.has(Number) && isNumber, t.types&integer != 0 && isDigits:
-		n.kind = Number
-	case t.has(Boolean) && (s == "true" || s == "false"):
-		n = node{kind: Boolean, truth: s == "true"}
+	case t.has(Number) && isNumber, t.types&integer != 0 && isDigits, t.has(Boolean) && (s == "true" || s == "false"):
+		return append(dst, s...), nil
 	}
-	return n, nil
+	return appendString(dst, s), nil
 }
 
 // fields gathers the members of an object that stand as pairs.
 type fields struct {
 	decoder
-	shape  *shape
-	object node
-	index  map[string]int // of members by name
+	shape *shape
+	list  []field
+	index map[string]int // of members by name
 }
 
-func newFields(d decoder, t *shape) *fields {
-	return &fields{d, t, node{kind: Object, in: new(inside)}, map[string]int{}}
+// field is one member: its value as JSON, or the items of its array.
+type field struct {
+	name    string
+	value   []byte
+	isArray bool
 }
+
+func newFields(d decoder, t *shape) *fields { return &fields{d, t, nil, map[string]int{}} }
 
 // put adds one pair; pairs of one name are the items of an array, where the member is one. It returns the member's index.
 func (f *fields) put(name, value string) (int, error) {
@@ -131,20 +133,29 @@ func (f *fields) put(name, value string) (int, error) {
 	if list {
 		t = t.items
 	}
-	v, err := f.scalar(value, t)
-	if err != nil {
-		return 0, err
+	if !known {
+		at = len(f.list)
+		f.index[n] = at
+		f.list = append(f.list, field{name: n, isArray: list})
 	}
-	switch {
-	case known:
-		in := f.object.in.members[at].value.in
-		in.items = append(in.items, v)
-		return at, nil
-	case list:
-		v = node{kind: Array, in: &inside{items: []node{v}}}
+	m := &f.list[at]
+	if known {
+		m.value = append(m.value, ',')
 	}
-	at = len(f.object.in.members)
-	f.index[n] = at
-	f.object.in.members = append(f.object.in.members, member{name: n, value: v})
-	return at, nil
+	m.value, err = f.scalar(m.value, value, t)
+	return at, err
+}
+
+// json is the object as a text.
+func (f *fields) json() string {
+	out, first := []byte{'{'}, true
+	for _, m := range f.list {
+		out = append(appendString(comma(out, &first), m.name), ':')
+		if m.isArray {
+			out = append(append(append(out, '['), m.value...), ']')
+		} else {
+			out = append(out, m.value...)
+		}
+	}
+	return string(append(out, '}'))
 }

@@ -1,19 +1,16 @@
 package schema
 
-import (
-	"math/big"
-	"regexp"
-)
-
 // subschema is one schema ready to judge. The subschemas of a Set form one graph, with circles; once compiled none of
 // them changes any more.
 type subschema struct {
+	number   uint32 // of its own among those of the Set; 0: it asks nothing that is worth remembering
 	at       string // where it stands: an RFC 6901 pointer into the document
 	never    bool   // the schema false
 	nullable bool   // OpenAPI 3.0: null passes, whatever else is said
 	types    types
 	enum     map[string]struct{} // canonical forms; nil allows any
 	constant *string             // canonical form of const
+	longest  int                 // bytes of these forms
 	format   *format
 
 	readOnly, writeOnly bool
@@ -43,8 +40,12 @@ const integer types = 1
 func (t types) has(k Kind) bool { return t&(1<<k) != 0 }
 
 // admits reports whether a value is of one of the types.
-func (t types) admits(n *node) bool {
-	return t == 0 || t.has(n.kind) || n.kind == Number && t&integer != 0 && decimalOf(n.text).isInteger()
+func (t types) admits(of *tree, v ref) bool {
+	if t == 0 {
+		return true
+	}
+	kind := of.kind(v)
+	return t.has(kind) || kind == Number && t&integer != 0 && decimalOf(of.text(v)).isInteger()
 }
 
 type dependent struct {
@@ -63,7 +64,7 @@ type objectRules struct {
 }
 
 type patternRule struct {
-	pattern matcher
+	pattern pattern
 	schema  *subschema
 }
 
@@ -84,35 +85,17 @@ type arrayRules struct {
 
 type textRules struct {
 	least, most int // characters (code points)
-	pattern     matcher
+	pattern     pattern
 }
 
 type numericRules struct {
-	minimum, maximum, above, below, multiple *big.Rat
+	minimum, maximum, above, below, multiple *bound
 }
-
-// matcher is a compiled pattern.
-type matcher interface{ MatchString(string) bool }
-
-var _ matcher = (*regexp.Regexp)(nil)
 
 // dynamicRef is a $dynamicRef whose target may be another in another place (JSON Schema 2020-12 §8.2.3.2).
 type dynamicRef struct {
 	target *subschema
 	anchor string // "" where the reference is as good as static
-}
-
-// covers returns the schema an object gives a member by name or pattern, appended to dst.
-func (o *objectRules) covers(dst []*subschema, name string) []*subschema {
-	if c := o.properties[name]; c != nil {
-		dst = append(dst, c)
-	}
-	for i := range o.patterns {
-		if o.patterns[i].pattern.MatchString(name) {
-			dst = append(dst, o.patterns[i].schema)
-		}
-	}
-	return dst
 }
 
 // sameValue calls f for every subschema that may apply to the same value, whatever the value is. Those of asserting

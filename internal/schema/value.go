@@ -2,107 +2,194 @@ package schema
 
 import (
 	"encoding/json"
+	"hash/maphash"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// any returns the tree as encoding/json would, numbers as written: the form the engine's compiler takes.
-func (n *node) any() any {
-	switch n.kind {
+// any returns a value as encoding/json would, numbers as written: the form the engine's compiler takes.
+func (t *tree) any(v ref) any {
+	switch t.kind(v) {
 	case Boolean:
-		return n.truth
+		return t.truth(v)
 	case Number:
-		return json.Number(n.text)
+		return json.Number(t.text(v))
 	case String:
-		return n.text
+		return t.text(v)
 	case Array:
-		out := make([]any, len(n.items()))
-		for i := range n.items() {
-			out[i] = n.items()[i].any()
+		out := make([]any, 0, t.items(v, -1))
+		for i, end := v+1, t.after(v); i < end; i = t.after(i) {
+			out = append(out, t.any(i))
 		}
 		return out
 	case Object:
-		out := make(map[string]any, len(n.members()))
-		for i := range n.members() {
-			m := &n.members()[i]
-			out[m.name] = m.value.any()
+		out := make(map[string]any, t.members(v, -1))
+		for i, end := v+1, t.after(v); i < end; i = t.after(i + 1) {
+			out[t.text(i)] = t.any(i + 1)
 		}
 		return out
 	}
 	return nil
 }
 
-// nodeOf is the reverse of any.
-func nodeOf(v any) *node {
-	switch v := v.(type) {
-	case bool:
-		return &node{kind: Boolean, truth: v}
-	case json.Number:
-		return &node{kind: Number, text: v.String()}
-	case string:
-		return &node{kind: String, text: v}
-	case []any:
-		n := &node{kind: Array, in: new(inside)}
-		for _, item := range v {
-			n.in.items = append(n.in.items, *nodeOf(item))
-		}
-		return n
-	case map[string]any:
-		n := &node{kind: Object, in: new(inside)}
-		for name, value := range v {
-			n.in.members = append(n.in.members, member{name: name, value: *nodeOf(value)})
-		}
-		return n
+// canonicalOf is the canonical form of a value of a document.
+func canonicalOf(v any) string {
+	var t tree
+	text, err := json.Marshal(v)
+	if err == nil {
+		err = parse(&t, string(text), documentDepth, maxNodes, nil)
 	}
-	return &node{kind: Null}
+	if err != nil {
+		panic("schema: value of a document: " + err.Error()) // a programming error: the document was read by parser
+	}
+	form, _ := t.canonical(nil, 0, -1)
+	return string(form)
 }
 
-// canonical appends a form that is equal for equal values (JSON Schema Core §4.2.2) and for no others.
-func canonical(dst []byte, n *node) []byte {
+// canonical appends a form that is equal for equal values (JSON Schema Core §4.2.2) and for no others. It stops, and says
+// so, where the form gets longer than most: the value is none of those whose forms are not. most < 0 is no bound.
+func (t *tree) canonical(dst []byte, v ref, most int) (form []byte, whole bool) {
 	text := func(s string) {
 		dst = append(strconv.AppendInt(dst, int64(len(s)), 10), ':')
 		dst = append(dst, s...)
 	}
-	dst = append(dst, '0'+byte(n.kind))
-	switch n.kind {
+	fits := func(more int) bool { return most < 0 || len(dst)+more <= most }
+	dst = append(dst, '0'+byte(t.kind(v)))
+	switch t.kind(v) {
 	case Boolean:
-		dst = strconv.AppendBool(dst, n.truth)
+		dst = strconv.AppendBool(dst, t.truth(v))
 	case Number:
-		text(decimalOf(n.text).String())
+		dst = decimalOf(t.text(v)).append(dst)
 	case String:
-		text(n.text)
+		s := t.text(v)
+		if !fits(len(s)) {
+			return dst, false
+		}
+		text(s)
 	case Array:
-		text(strconv.Itoa(len(n.items())))
-		for i := range n.items() {
-			dst = canonical(dst, &n.items()[i])
+		n := t.items(v, most)
+		if !fits(n) {
+			return dst, false
+		}
+		text(strconv.Itoa(n))
+		for i, end := v+1, t.after(v); i < end; i = t.after(i) {
+			if dst, whole = t.canonical(dst, i, most); !whole {
+				return dst, false
+			}
 		}
 	case Object:
-		members := n.members()
-		order := make([]int, len(members))
-		for i := range order {
-			order[i] = i
+		n := t.members(v, most)
+		if !fits(n) {
+			return dst, false
 		}
-		slices.SortFunc(order, func(a, b int) int { return strings.Compare(members[a].name, members[b].name) })
-		text(strconv.Itoa(len(order)))
-		for _, i := range order {
-			text(members[i].name)
-			dst = canonical(dst, &members[i].value)
+		text(strconv.Itoa(n))
+		for _, i := range t.sorted(v, n) {
+			text(t.text(i))
+			if dst, whole = t.canonical(dst, i+1, most); !whole {
+				return dst, false
+			}
 		}
 	}
-	return dst
+	return dst, fits(0)
 }
 
-// repeated reports whether two items are equal.
-func repeated(items []node) bool {
-	seen := make(map[string]struct{}, len(items))
-	var form []byte
-	for i := range items {
-		form = canonical(form[:0], &items[i])
-		if _, twice := seen[string(form)]; twice {
-			return true
+// sorted returns the names of an object's n members in order.
+func (t *tree) sorted(v ref, n int) []ref {
+	out := make([]ref, 0, n)
+	for i, end := v+1, t.after(v); i < end; i = t.after(i + 1) {
+		out = append(out, i)
+	}
+	slices.SortFunc(out, func(a, b ref) int { return strings.Compare(t.text(a), t.text(b)) })
+	return out
+}
+
+// repeats reports whether two items of an array are equal. It keeps where items stand, not what they are.
+func (t *tree) repeats(v ref) bool {
+	end, n := t.after(v), t.items(v, -1)
+	if n < 2 {
+		return false
+	}
+	table := make([]ref, 1<<bits.Len(uint(n+n/3)))
+	for i := v + 1; i < end; i = t.after(i) {
+		slot := int(t.hash(i)) & (len(table) - 1)
+		for ; table[slot] != 0; slot = (slot + 1) & (len(table) - 1) {
+			if t.equal(table[slot], i) {
+				return true
+			}
 		}
-		seen[string(form)] = struct{}{}
+		table[slot] = i
 	}
 	return false
+}
+
+// Keys of hashes, which no caller knows.
+var key, key2 = maphash.String(seed, "a"), maphash.String(seed, "b") | 1
+
+func mix(a, b uint64) uint64 {
+	high, low := bits.Mul64(a^key, b^key2)
+	return high ^ low
+}
+
+// hash is equal for equal values.
+func (t *tree) hash(v ref) uint64 {
+	kind := t.kind(v)
+	h := uint64(kind)
+	switch kind {
+	case Boolean:
+		if t.truth(v) {
+			h = 7
+		}
+	case Number:
+		d := decimalOf(t.text(v))
+		h = mix(maphash.String(seed, d.digits), uint64(d.exponent)<<4|uint64(d.sign()+1))
+	case String:
+		h = maphash.String(seed, t.text(v))
+	case Array:
+		for i, end := v+1, t.after(v); i < end; i = t.after(i) {
+			h = mix(h, t.hash(i))
+		}
+	case Object: // in any order
+		for i, end := v+1, t.after(v); i < end; i = t.after(i + 1) {
+			h += mix(maphash.String(seed, t.text(i)), t.hash(i+1))
+		}
+	}
+	return mix(h, uint64(kind))
+}
+
+// equal compares as JSON Schema does: numbers by value, members in any order.
+func (t *tree) equal(a, b ref) bool {
+	kind := t.kind(a)
+	if kind != t.kind(b) {
+		return false
+	}
+	switch kind {
+	case Boolean:
+		return t.truth(a) == t.truth(b)
+	case Number:
+		return decimalOf(t.text(a)) == decimalOf(t.text(b))
+	case String:
+		return t.text(a) == t.text(b)
+	case Array:
+		i, j, endA, endB := a+1, b+1, t.after(a), t.after(b)
+		for ; i < endA && j < endB; i, j = t.after(i), t.after(j) {
+			if !t.equal(i, j) {
+				return false
+			}
+		}
+		return i == endA && j == endB
+	case Object:
+		n := t.members(a, -1)
+		if t.members(b, n) != n {
+			return false
+		}
+		other := t.sorted(b, n)
+		for k, i := range t.sorted(a, n) {
+			if t.text(i) != t.text(other[k]) || !t.equal(i+1, other[k]+1) {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -30,7 +30,7 @@ func TestJSONParsingVectors(t *testing.T) {
 		}
 		name := filepath.Base(f)
 		count[name[0]]++
-		_, treeErr := parse(b, DefaultDepth)
+		treeErr := parse(new(tree), string(b), DefaultDepth, DefaultValues, nil)
 		accepted := Strict(b) == nil
 		if accepted != (treeErr == nil) {
 			t.Errorf("%s: scan and tree differ: %v and %v", name, accepted, treeErr)

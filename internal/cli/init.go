@@ -56,7 +56,7 @@ func initialize(s Streams, o initOptions, now time.Time) error {
 	if dir == "" {
 		dir = filepath.Dir(o.document)
 	}
-	d, text, err := starter.Read(o.document)
+	d, err := starter.Read(o.document)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func initialize(s Streams, o initOptions, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	made, err := p.Compile(o.document, dir, text, now)
+	made, err := p.Compile(dir, now)
 	if err == nil {
 		_, err = deployment.Preview(made, rand.Reader)
 	}

@@ -95,12 +95,17 @@ func (b *builder) fault(at tree.Position, hint, format string, args ...any) {
 	}
 }
 
-// source is a place as explain shows it; a default says so.
-func source(at tree.Position) plan.Source {
+// source is a place as explain shows it: a file of the document by its path below the document's folder, any other by
+// its name. A default says so.
+func (b *builder) source(at tree.Position) plan.Source {
 	if at.Line == 0 {
 		return "default"
 	}
-	at.File = filepath.Base(at.File)
+	if below, err := filepath.Rel(filepath.Dir(b.d.File), at.File); err == nil && filepath.IsLocal(below) {
+		at.File = filepath.ToSlash(below)
+	} else {
+		at.File = filepath.Base(at.File)
+	}
 	return plan.Source(at.String())
 }
 
@@ -114,7 +119,7 @@ func (b *builder) plan() *plan.Plan {
 	}
 	p.Server = b.server()
 	p.Edge = plan.Edge{Hosts: b.hosts(), TrustedProxies: c.TrustedProxies, MaxHeaderBytes: int(c.Sizes.Header), MaxHeaders: c.Sizes.Headers, MaxTarget: int(c.Sizes.Target)}
-	p.CORS = plan.CORS{Origins: c.CORS.AllowOrigins, Credentials: c.CORS.AllowCredentials, MaxAge: c.CORS.MaxAge, Expose: c.CORS.Expose, Source: source(c.At("cors"))}
+	p.CORS = plan.CORS{Origins: c.CORS.AllowOrigins, Credentials: c.CORS.AllowCredentials, MaxAge: c.CORS.MaxAge, Expose: c.CORS.Expose, Source: b.source(c.At("cors"))}
 	p.Guard = plan.Guard{Address: b.limit("address", c.Limits.Address, "limits", "address"), Failures: b.limit("failures", c.Limits.Failures, "limits", "failures")}
 	p.Upstream = b.upstream()
 	p.Audit = plan.Audit{Dir: b.at(c.Audit.Dir), Queue: c.Audit.Queue}
@@ -128,11 +133,11 @@ func (b *builder) plan() *plan.Plan {
 		p.Roles = append(p.Roles, plan.Role{Name: name, Permissions: c.Roles[name]})
 	}
 	for _, s := range c.Unsafe() {
-		p.Unsafe = append(p.Unsafe, plan.Switch{Name: s.Name, Reason: s.Reason, Until: s.Until, Source: source(s.At)})
+		p.Unsafe = append(p.Unsafe, plan.Switch{Name: s.Name, Reason: s.Reason, Until: s.Until, Source: b.source(s.At)})
 	}
 	for _, op := range b.d.Operations {
 		if op.Ext.Unjudged != "" {
-			p.Unsafe = append(p.Unsafe, plan.Switch{Name: "unsafe_unjudged", Reason: op.Ext.Unjudged, Source: source(op.Ext.UnjudgedAt)})
+			p.Unsafe = append(p.Unsafe, plan.Switch{Name: "unsafe_unjudged", Reason: op.Ext.Unjudged, Source: b.source(op.Ext.UnjudgedAt)})
 		}
 	}
 	b.operations(p)
@@ -254,13 +259,13 @@ func (b *builder) base() string {
 }
 
 func (b *builder) limit(name string, l config.Limit, path ...string) plan.Limit {
-	at := source(b.c.At(path...))
+	at := b.source(b.c.At(path...))
 	return plan.Limit{Name: name, Text: l.Text, Count: l.Count, Window: l.Window, Rate: l.Rate, Burst: l.Burst, Source: at}
 }
 
 func (b *builder) upstream() plan.Upstream {
 	u := b.c.Upstream
-	out := plan.Upstream{URL: strings.TrimRight(u.URL, "/"), BasePath: u.BasePath, Timeout: u.Timeout, Forward: u.Forward, CA: b.at(u.CA), Source: source(b.c.At("upstream"))}
+	out := plan.Upstream{URL: strings.TrimRight(u.URL, "/"), BasePath: u.BasePath, Timeout: u.Timeout, Forward: u.Forward, CA: b.at(u.CA), Source: b.source(b.c.At("upstream"))}
 	for _, name := range slices.Sorted(maps.Keys(u.Headers)) {
 		h := u.Headers[name]
 		if h.Secret.File != "" {

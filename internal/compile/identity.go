@@ -23,7 +23,7 @@ func (b *builder) identity(p *plan.Plan) plan.Identity {
 	for i, is := range c.Identity.Issuers {
 		f := plan.Issuer{ID: is.ID, URL: is.Issuer, Audience: is.Audience, JWKS: is.JWKS, PublicKey: b.at(is.PublicKey), Secret: is.Secret, Algorithms: is.Algorithms,
 			Required: is.Required, MaxLifetime: is.MaxLifetime, Leeway: is.Leeway, RolesClaim: is.Roles.Claim, ScopesClaim: is.ScopesClaim,
-			Source: source(c.At("identity", "issuers"))}
+			Source: b.source(c.At("identity", "issuers"))}
 		if f.Secret.File != "" {
 			f.Secret.File = b.at(f.Secret.File)
 		}
@@ -72,7 +72,7 @@ func (b *builder) scheme(name string, id plan.Identity) (plan.Scheme, bool) {
 		return s, false
 	default:
 		at = declared.At
-		s.Source = source(declared.At)
+		s.Source = b.source(declared.At)
 		switch {
 		case declared.Type == "http" && declared.HTTP == "bearer", declared.Type == "oauth2", declared.Type == "openIdConnect":
 			s.Location = plan.InBearer
@@ -132,13 +132,13 @@ func (b *builder) security(op *spec.Operation) plan.Security {
 	out := plan.Security{}
 	switch {
 	case op.Security != nil:
-		out.Source = source(op.SecurityAt)
+		out.Source = b.source(op.SecurityAt)
 		b.requirements(&out, *op.Security)
 	case b.d.Security != nil:
-		out.Source = source(b.d.At("/security"))
+		out.Source = b.source(b.d.At("/security"))
 		b.requirements(&out, *b.d.Security)
 	case len(b.c.DefaultSecurity) > 0:
-		out.Source = source(b.c.At("default_security"))
+		out.Source = b.source(b.c.At("default_security"))
 		for _, r := range b.c.DefaultSecurity {
 			var req spec.Requirement
 			for _, s := range r {

@@ -34,10 +34,10 @@ func (b *builder) operations(p *plan.Plan) {
 }
 
 func (b *builder) operation(op *spec.Operation) *plan.Operation {
-	out := &plan.Operation{ID: op.ID, Method: op.Method, Path: op.Path, Source: source(op.At), Security: b.security(op)}
+	out := &plan.Operation{ID: op.ID, Method: op.Method, Path: op.Path, Source: b.source(op.At), Security: b.security(op)}
 	x := &op.Ext
 	out.Limits = b.limits(op)
-	out.Authz = plan.Authz{Permission: x.Permission, StepUp: x.MFA, MaxAge: int(x.MaxAge.Seconds()), Source: source(x.At)}
+	out.Authz = plan.Authz{Permission: x.Permission, StepUp: x.MFA, MaxAge: int(x.MaxAge.Seconds()), Source: b.source(x.At)}
 	if out.Authz.StepUp && out.Authz.MaxAge == 0 {
 		out.Authz.MaxAge = 900
 	}
@@ -56,10 +56,10 @@ func (b *builder) operation(op *spec.Operation) *plan.Operation {
 			b.fault(prm.At, "use style: simple", "matrix parameters are not served: ';' splits a path for one parser and not for another")
 		}
 		out.Request.Parameters = append(out.Request.Parameters, plan.Parameter{Name: prm.Name, In: prm.In, Style: prm.Style, Explode: prm.Explode, Required: prm.Required,
-			AllowReserved: prm.AllowReserved, AllowEmpty: prm.AllowEmpty, Schema: prm.Schema, Content: prm.Content, Source: source(prm.At)})
+			AllowReserved: prm.AllowReserved, AllowEmpty: prm.AllowEmpty, Schema: prm.Schema, Content: prm.Content, Source: b.source(prm.At)})
 	}
 	if op.Body != nil {
-		body := &plan.Body{Required: op.Body.Required, Source: source(op.Body.At)}
+		body := &plan.Body{Required: op.Body.Required, Source: b.source(op.Body.At)}
 		for _, m := range op.Body.Content {
 			body.Media = append(body.Media, plan.Media{Type: m.Type, Schemas: pointers(m.Schema), Delivery: b.acceptance(op, m)})
 		}
@@ -106,7 +106,7 @@ func (b *builder) limits(op *spec.Operation) []plan.Limit {
 			b.fault(op.Ext.At, "write 10/1m", "x-portreeve.limit: %v", err)
 			return out
 		}
-		out = append(out, plan.Limit{Name: "document", Text: l.Text, Count: l.Count, Window: l.Window, Rate: l.Rate, Burst: l.Burst, Source: source(op.Ext.At)})
+		out = append(out, plan.Limit{Name: "document", Text: l.Text, Count: l.Count, Window: l.Window, Rate: l.Rate, Burst: l.Burst, Source: b.source(op.Ext.At)})
 	}
 	return out
 }
@@ -126,7 +126,7 @@ func (b *builder) answers(op *spec.Operation) []plan.Answer {
 	var out []plan.Answer
 	undeclared := responsePolicy[first(op.Ext.Undeclared.Response, b.d.Ext.Undeclared.Response, b.c.Undeclared.Response)]
 	for _, r := range op.Responses {
-		a := plan.Answer{Status: r.Status, Undeclared: undeclared, Source: source(r.At)}
+		a := plan.Answer{Status: r.Status, Undeclared: undeclared, Source: b.source(r.At)}
 		for _, h := range r.Headers {
 			a.Headers = append(a.Headers, http.CanonicalHeaderKey(h))
 		}
@@ -305,7 +305,7 @@ func (b *builder) object(op *spec.Operation) *plan.Object {
 	}
 	at := o.At
 	out := &plan.Object{Type: o.Type, ID: o.ID, Owner: o.Owner, From: plan.ObjectSource(o.Source), Claim: first(o.Claim, "sub"), Issuer: o.Issuer, Unless: o.Unless,
-		Access: plan.ObjectAccess(first(o.Access, "deny")), Source: source(at)}
+		Access: plan.ObjectAccess(first(o.Access, "deny")), Source: b.source(at)}
 	if out.ID == "" {
 		out.ID = inferID(op)
 	}

@@ -120,8 +120,14 @@ func (s *Subject) promised(o Options) error {
 		return err
 	}
 	s.Texts = append(s.Texts, Text{name, DocumentText, text})
-	if s.Document, err = spec.Parse(name, text, over...); err != nil {
+	if s.Document, err = spec.Assemble(name, text, over...); err != nil {
 		return err
+	}
+	for _, f := range s.Document.Files {
+		if text, err = read(f, "a file of the document"); err != nil {
+			return err
+		}
+		s.Texts = append(s.Texts, Text{f, DocumentText, text})
 	}
 	s.Plan, s.Refused = compile.Compile(s.Config, s.Document, at)
 	return nil

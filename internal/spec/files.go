@@ -176,5 +176,9 @@ func readRegular(f *os.File) ([]byte, error) {
 }
 
 func unreadable(name, what string, err error) error {
-	return &tree.Error{At: tree.Position{File: name}, Problem: fmt.Sprintf("reading %s: %v", what, cause(err))}
+	e := &tree.Error{At: tree.Position{File: name}, Problem: fmt.Sprintf("reading %s: %v", what, cause(err))}
+	if what == "the document" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) || errors.Is(err, errIrregular)) {
+		e.Hint = "name an OpenAPI document, openapi.yaml or openapi.json"
+	}
+	return e
 }

@@ -6,6 +6,7 @@ package spec
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +19,8 @@ import (
 // Document is an effective OpenAPI document.
 type Document struct {
 	File       string
-	OpenAPI    string // "3.1.0"
+	Files      []string // what it refers to
+	OpenAPI    string   // "3.1.0"
 	Title      string
 	APIVersion string
 	JSON       []byte // overlays applied, every $ref local
@@ -118,11 +120,16 @@ func Load(path string, overlays ...string) (*Document, error) {
 		}
 		over[i] = Overlay{name, text}
 	}
+	return Assemble(path, b, over...)
+}
+
+// Assemble is Load for whoever has read the document's first file, and the overlays, already.
+func Assemble(path string, b []byte, overlays ...Overlay) (*Document, error) {
 	root, err := tree.Parse(path, b)
 	if err != nil {
 		return nil, err
 	}
-	f := new(faults)
+	f, names := new(faults), []string(nil)
 	if v, ok := versionOf(root); ok {
 		beside, err := openFiles(path, root, len(b))
 		if err != nil {
@@ -133,8 +140,14 @@ func Load(path string, overlays ...string) (*Document, error) {
 		if err := f.err(); err != nil {
 			return nil, err
 		}
+		names = slices.DeleteFunc(slices.Sorted(maps.Keys(beside.named)), func(n string) bool { return n == path })
 	}
-	return read(path, root, f, over)
+	d, err := read(path, root, f, overlays)
+	if err != nil {
+		return nil, err
+	}
+	d.Files = names
+	return d, nil
 }
 
 // Overlay is an OpenAPI Overlay 1.0 document.
@@ -157,7 +170,12 @@ func Parse(file string, b []byte, overlays ...Overlay) (*Document, error) {
 func (d *Document) Overlaid(overlays ...Overlay) (*Document, error) {
 	f := new(faults)
 	f.warnings = append(f.warnings, d.unbundled...)
-	return read(d.File, d.root.Clone(), f, overlays)
+	over, err := read(d.File, d.root.Clone(), f, overlays)
+	if err != nil {
+		return nil, err
+	}
+	over.Files = d.Files
+	return over, nil
 }
 
 func read(file string, root *tree.Node, f *faults, overlays []Overlay) (*Document, error) {

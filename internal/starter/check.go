@@ -13,20 +13,18 @@ import (
 	"github.com/portreeve/portreeve/internal/tree"
 )
 
-// Compile makes the plan of what would be written, held in memory: document is the document's text under its name, dir
-// where the files will be.
-func (p *Proposal) Compile(document, dir string, text []byte, now time.Time) (*plan.Plan, error) {
+// Compile makes the plan of what would be written, held in memory, over the document as it was read; dir is where the
+// files will be.
+func (p *Proposal) Compile(dir string, now time.Time) (*plan.Plan, error) {
 	c, err := config.Parse(filepath.Join(dir, ConfigName), p.Configuration(), now)
 	if err != nil {
 		return nil, err
 	}
-	var overlays []spec.Overlay
+	d := p.doc
 	if p.annotates() {
-		overlays = []spec.Overlay{{File: filepath.Join(dir, OverlayName), Text: p.Overlay()}}
-	}
-	d, err := spec.Parse(document, text, overlays...)
-	if err != nil {
-		return nil, err
+		if d, err = d.Overlaid(spec.Overlay{File: filepath.Join(dir, OverlayName), Text: p.Overlay()}); err != nil {
+			return nil, err
+		}
 	}
 	return compile.Compile(c, d, func(s string) string {
 		if s == "" || filepath.IsAbs(s) {

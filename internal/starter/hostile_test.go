@@ -156,7 +156,7 @@ func noInjection(t testing.TB, name string) {
 			t.Fatalf("a decision breaks its line: %q", decision)
 		}
 	}
-	made, err := p.Compile("openapi.json", "", text, today)
+	made, err := p.Compile("", today)
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, p.Configuration(), p.Overlay())
 	}

@@ -27,10 +27,10 @@ func propose(t testing.TB, text string, o Options) (*Proposal, *plan.Plan) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bindable(t, d, []byte(text), o)
+	return bindable(t, d, o)
 }
 
-func bindable(t testing.TB, d *spec.Document, text []byte, o Options) (*Proposal, *plan.Plan) {
+func bindable(t testing.TB, d *spec.Document, o Options) (*Proposal, *plan.Plan) {
 	t.Helper()
 	if o.Document == "" {
 		o.Document = "openapi.yaml"
@@ -39,7 +39,7 @@ func bindable(t testing.TB, d *spec.Document, text []byte, o Options) (*Proposal
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := p.Compile("openapi.yaml", "", text, today)
+	made, err := p.Compile("", today)
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, p.Configuration(), p.Overlay())
 	}
@@ -380,11 +380,11 @@ func TestUpstream(t *testing.T) {
 
 // TestBox: a large document of somebody else's starts, and its inference finds something of everything.
 func TestBox(t *testing.T) {
-	d, text, err := Read(vectors.Path(t, filepath.Join("documents", "box.json")))
+	d, err := Read(vectors.Path(t, filepath.Join("documents", "box.json")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, made := bindable(t, d, text, Options{})
+	p, made := bindable(t, d, Options{})
 	c := p.Counts()
 	t.Logf("%+v", c)
 	if c.Operations < 290 || c.Permissions != c.Operations-c.Public || c.Objects == 0 || c.ObjectsCommented == 0 || c.Fields == 0 || c.Classes["personal"] == 0 || c.Classes["secret"] == 0 {

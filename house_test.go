@@ -276,8 +276,12 @@ func checkFile(fset *token.FileSet, pkg string, f *ast.File) []breach {
 			if !ok {
 				return true
 			}
-			if x, ok := sel.X.(*ast.Ident); ok && ends(imported[x.Name], sel.Sel.Name) {
+			x, ok := sel.X.(*ast.Ident)
+			if ok && ends(imported[x.Name], sel.Sel.Name) {
 				add("exit", sel.Pos(), x.Name+"."+sel.Sel.Name+" ends the process; only cmd does")
+			}
+			if ok && imported[x.Name] == module+"/internal/gate" && sel.Sel.Name == "NewBent" && pkg != "internal/mutant" {
+				add("bent", sel.Pos(), "a gate with a fault on purpose serves mutants alone")
 			}
 			return true
 		})
@@ -619,6 +623,8 @@ func TestSyntaxRulesCanFail(t *testing.T) {
 		{"exit in cmd", "cmd/x", "package main\n\nimport \"os\"\n\nfunc main() { os.Exit(1) }\n", ""},
 		{"another's Exit", "internal/x", "package x\n\nimport \"example.com/os2\"\n\nfunc f() { os2.Exit(1) }\n", ""},
 		{"dot import", "internal/x", "package x\n\nimport . \"os\"\n", "dot: x.go:3:8"},
+		{"bent gate", "internal/deployment", "package x\n\nimport \"github.com/portreeve/portreeve/internal/gate\"\n\nvar open = gate.NewBent\n", "bent: x.go:5:12"},
+		{"bent gate of a mutant", "internal/mutant", "package x\n\nimport \"github.com/portreeve/portreeve/internal/gate\"\n\nvar open = gate.NewBent\n", ""},
 		{"unfinished", "internal/x", "package x\n\n// f is not implemented.\nfunc f() {}\n", "unfinished: x.go:3:1"},
 		{"to do", "internal/x", "package x\n\nfunc f() {\n\t// TODO: more\n}\n", "unfinished: x.go:4:2"},
 	} {

@@ -17,12 +17,13 @@ type bound struct {
 }
 
 // bind makes every chain of a plan. A rule that cannot be bound is an error: the gate does not start without it.
-func bind(p *plan.Plan, r *Runtime) (*bound, error) {
+func bind(p *plan.Plan, r *Runtime, bend Bend) (*bound, error) {
 	b := &bound{plan: p, chains: make([]*exchange.Chain, len(p.Operations))}
 	var err error
 	if b.stages, err = newStages(p, r, b.chain); err != nil {
 		return nil, err
 	}
+	b.stages.bend = bend
 	for _, op := range p.Operations {
 		if b.chains[op.Index], err = b.stages.chain(op); err != nil {
 			return nil, err
@@ -56,6 +57,9 @@ func (s *stages) chain(op *plan.Operation) (*exchange.Chain, error) {
 		}
 		step.Observe, step.Until = observes(op, st.name), s.observe
 		steps = append(steps, step)
+	}
+	if s.bend != nil {
+		s.bend(op, steps)
 	}
 	return exchange.NewChain(op, steps, origin), nil
 }

@@ -32,7 +32,7 @@ func New(p *plan.Plan, r *Runtime) (*Gate, error) {
 func (g *Gate) Swap(p *plan.Plan) error {
 	g.swap.Lock()
 	defer g.swap.Unlock()
-	b, err := bind(p, g.runtime)
+	b, err := bind(p, g.runtime, nil)
 	if err != nil {
 		return err
 	}

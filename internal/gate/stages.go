@@ -37,6 +37,7 @@ type stages struct {
 	audit    *audit.Stage
 
 	observe time.Time // when unsafe_observe ends
+	bend    Bend      // of a gate with a fault on purpose
 }
 
 // newStages makes the stages of a plan with what the runtime lends them.

@@ -16,6 +16,7 @@ type walker struct {
 	version version
 	refs    *references
 	seen    map[*tree.Node]string // as which object it was read
+	need    map[string][]string   // by kind
 	queue   []job                 // what references lead to, so that a long chain needs no deep stack
 	schemas []*tree.Node
 }
@@ -26,7 +27,7 @@ type job struct {
 }
 
 func (w *walker) document(root *tree.Node, kind string) {
-	w.seen = map[*tree.Node]string{}
+	w.seen, w.need = map[*tree.Node]string{}, map[string][]string{}
 	w.queue = []job{{root, kind}}
 	for len(w.queue) > 0 {
 		j := w.queue[len(w.queue)-1]
@@ -72,16 +73,31 @@ func (w *walker) entity(n *tree.Node, kind string) {
 	for _, m := range n.Members {
 		w.member(m, kind, o)
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.fixed)) {
-		switch f := o.fixed[name]; {
+	for _, name := range w.needed(kind, o) {
+		switch {
 		case n.Get(name) != nil:
-		case f.must:
+		case o.fixed[name].must:
 			w.add(n.At, "", "the %s Object lacks %q", kind, name)
-		case f.should:
+		default:
 			w.warn(n.At, "", "the %s Object lacks %q", kind, name)
 		}
 	}
 	w.rules(n, kind)
+}
+
+// needed are the fields whose absence is worth a word.
+func (w *walker) needed(kind string, o object) []string {
+	names, known := w.need[kind]
+	if !known {
+		for name, f := range o.fixed {
+			if f.must || f.should {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		w.need[kind] = names
+	}
+	return names
 }
 
 func (w *walker) member(m tree.Member, kind string, o object) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -127,11 +128,10 @@ func (l *lines) at(offset int) Position {
 }
 
 func parseJSON(file string, b []byte) (*Node, error) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(b))
-	l := &lines{file: file, b: b, line: 1}
-	n, err := readJSON(d, l, 0)
+	r := &jsonReader{d: jsontext.NewDecoder(bytes.NewBuffer(b)), lines: lines{file: file, b: b, line: 1}, text: string(b)}
+	n, err := r.read(0)
 	if err == nil {
-		if _, err = d.ReadToken(); errors.Is(err, io.EOF) {
+		if _, err = r.d.ReadToken(); errors.Is(err, io.EOF) {
 			return n, nil
 		} else if err == nil {
 			err = errors.New("something follows the document")
@@ -143,11 +143,11 @@ func parseJSON(file string, b []byte) (*Node, error) {
 	}
 	problem := err.Error()
 	var s *jsontext.SyntacticError
-	offset := min(int(d.InputOffset()), len(b)) // the end of the last whole token
+	offset := min(int(r.d.InputOffset()), len(b)) // the end of the last whole token
 	for offset < len(b) && strings.IndexByte(" \t\r\n,:", b[offset]) >= 0 {
 		offset++
 	}
-	at := l.at(offset)
+	at := r.at(offset)
 	if errors.As(err, &s) {
 		problem = s.Err.Error()
 		if strings.Contains(problem, "duplicate") {
@@ -157,57 +157,85 @@ func parseJSON(file string, b []byte) (*Node, error) {
 	return nil, &Error{at, "not valid JSON: " + strings.TrimPrefix(problem, "jsontext: "), ""}
 }
 
-func readJSON(d *jsontext.Decoder, l *lines, depth int) (*Node, error) {
+type jsonReader struct {
+	lines
+	d       *jsontext.Decoder
+	text    string // b, of which strings are parts
+	nodes   int
+	items   []*Node // of the lists that are open
+	members []Member
+}
+
+func (r *jsonReader) read(depth int) (*Node, error) {
 	if depth > MaxDepth {
-		return nil, &Error{l.at(int(d.InputOffset())), "nested too deeply", ""}
+		return nil, &Error{r.at(int(r.d.InputOffset())), "nested too deeply", ""}
 	}
-	t, err := d.ReadToken()
+	t, err := r.d.ReadToken()
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{At: l.at(tokenStart(l.b, int(d.InputOffset()), t))}
+	text, at := r.token(t)
+	if r.nodes++; r.nodes > MaxNodes {
+		return nil, &Error{at, fmt.Sprintf("the document has more than %d values", MaxNodes), ""}
+	}
+	n := &Node{At: at}
 	switch t.Kind() {
 	case 'n':
 	case 't', 'f':
-		n.Kind, n.Text = Bool, t.String()
+		n.Kind, n.Text = Bool, text
 	case '0':
-		n.Kind, n.Text = Number, t.String()
+		n.Kind, n.Text = Number, text
 	case '"':
-		n.Kind, n.Text = String, t.String()
+		n.Kind, n.Text = String, text
 	case '[':
 		n.Kind = Array
-		for d.PeekKind() != ']' {
-			item, err := readJSON(d, l, depth+1)
+		first := len(r.items)
+		for r.d.PeekKind() != ']' {
+			item, err := r.read(depth + 1)
 			if err != nil {
 				return nil, err
 			}
-			n.Items = append(n.Items, item)
+			r.items = append(r.items, item)
 		}
-		_, err = d.ReadToken()
+		n.Items, r.items = slices.Clone(r.items[first:]), r.items[:first]
+		_, err = r.d.ReadToken()
 	case '{':
 		n.Kind = Object
-		for d.PeekKind() != '}' {
-			name, err := d.ReadToken()
+		first := len(r.members)
+		for r.d.PeekKind() != '}' {
+			name, err := r.d.ReadToken()
 			if err != nil {
 				return nil, err
 			}
-			m := Member{Name: name.String(), At: l.at(tokenStart(l.b, int(d.InputOffset()), name))}
-			if m.Value, err = readJSON(d, l, depth+1); err != nil {
+			m := Member{}
+			m.Name, m.At = r.token(name)
+			if m.Value, err = r.read(depth + 1); err != nil {
 				return nil, err
 			}
-			n.Members = append(n.Members, m)
+			r.members = append(r.members, m)
 		}
-		_, err = d.ReadToken()
+		n.Members, r.members = slices.Clone(r.members[first:]), r.members[:first]
+		_, err = r.d.ReadToken()
 	}
 	return n, err
 }
 
-// tokenStart finds where a token that ends at offset began: near enough, its last line.
-func tokenStart(b []byte, end int, t jsontext.Token) int {
-	if t.Kind() == '"' {
-		return max(0, end-len(t.String())-2)
+// token returns what the token just read says, and where it began: where its text is not what stands there, near
+// enough, its line.
+func (r *jsonReader) token(t jsontext.Token) (string, Position) {
+	end := int(r.d.InputOffset())
+	switch t.Kind() {
+	case '{', '[', 'n':
+		return "", r.at(end - 1)
+	case '"':
+		if start := strings.LastIndexByte(r.text[:end-1], '"'); start >= 0 && strings.IndexByte(r.text[start+1:end-1], '\\') < 0 && (start == 0 || r.text[start-1] != '\\') {
+			return r.text[start+1 : end-1], r.at(start)
+		}
+		s := t.String()
+		return s, r.at(max(0, end-len(s)-2))
 	}
-	return max(0, end-1)
+	size := len(t.String())
+	return r.text[end-size : end], r.at(end - size)
 }
 
 func parseYAML(file string, b []byte) (*Node, error) {
@@ -372,13 +400,12 @@ func (n *Node) True() bool { return n != nil && n.Kind == Bool && n.Text == "tru
 // Clone returns a deep copy.
 func (n *Node) Clone() *Node {
 	c := *n
-	c.Members = make([]Member, len(n.Members))
-	for i, m := range n.Members {
-		c.Members[i] = Member{m.Name, m.At, m.Value.Clone()}
+	c.Members, c.Items = slices.Clone(n.Members), slices.Clone(n.Items)
+	for i := range c.Members {
+		c.Members[i].Value = c.Members[i].Value.Clone()
 	}
-	c.Items = make([]*Node, len(n.Items))
-	for i, v := range n.Items {
-		c.Items[i] = v.Clone()
+	for i := range c.Items {
+		c.Items[i] = c.Items[i].Clone()
 	}
 	return &c
 }

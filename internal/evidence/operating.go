@@ -273,20 +273,21 @@ func (l *log) operating(x *catalogue.Control) Facet {
 		f.Populations = append(f.Populations, l.count(p, q, short))
 	}
 	values := make([]control.Value, len(f.Populations))
-	n, exceptions, silent := 0, 0, 0
+	n, exceptions := 0, 0
+	var silent []string
 	for i, p := range f.Populations {
 		values[i] = p.Value
 		n, exceptions = n+p.N, exceptions+p.Exceptions
 		if p.Value == control.NotRun {
-			silent++
+			silent = append(silent, p.Population)
 		}
 	}
 	f.Value = control.Combine(values...)
 	switch {
 	case f.Value == control.No:
 		f.Reason = fmt.Sprintf("%d exceptions among %d", exceptions, n)
-	case silent > 0:
-		f.Reason = fmt.Sprintf("%d of %d populations are not counted", silent, len(f.Populations))
+	case len(silent) > 0:
+		f.Reason = "not counted: " + strings.Join(silent, "; ")
 	case f.Value == control.Error:
 		f.Reason = "the ledger does not verify, so that nothing can be counted: " + l.integrity.Problem
 	case f.Value == control.Partly:

@@ -30,6 +30,7 @@ type attempt struct {
 	when        time.Time
 	result      string
 	interrupted bool
+	advice      bool // a check that failed with findings of low severity alone
 }
 
 // newTests takes up the reports that are about this plan. The newest decided outcome of a test on an operation counts: a
@@ -145,8 +146,26 @@ func (t *tests) take(r Result) {
 		if there && decided(old.Verdict) && !decided(o.Verdict) {
 			continue
 		}
-		t.latest[by][o.Operation] = attempt{o, r.Report.Ended, r.Name, r.Report.Interrupted != ""}
+		t.latest[by][o.Operation] = attempt{o, r.Report.Ended, r.Name, r.Report.Interrupted != "", advice(r.Report, o)}
 	}
+}
+
+// advice reports whether a check failed for nothing worse than what its own rule calls low: the promise is then weaker than
+// it could be, not broken. What an attack found is never advice.
+func advice(r *finding.Report, o finding.Outcome) bool {
+	if r.Kind != "check" || o.Verdict != finding.Failed {
+		return false
+	}
+	found := false
+	for _, f := range r.Findings {
+		if f.Rule == o.Rule {
+			found = true
+			if f.Severity != finding.Low {
+				return false
+			}
+		}
+	}
+	return found
 }
 
 func decided(v finding.Verdict) bool { return v == finding.Passed || v == finding.Failed }
@@ -167,24 +186,25 @@ func (t *tests) tested(x *catalogue.Control) Facet {
 // settle makes a facet of its tests.
 func (f *Facet) settle() {
 	var values []control.Value
-	missing, counts := []string{}, map[control.Value]int{}
+	by := map[control.Value][]string{}
 	for _, t := range f.Tests {
 		values = append(values, t.Value)
-		counts[t.Value]++
-		if t.Value != control.Yes && t.Value != control.Irrelevant {
-			missing = append(missing, t.By)
-		}
+		by[t.Value] = append(by[t.Value], t.By)
 	}
 	f.Value = control.Combine(values...)
+	var parts []string
+	for _, v := range []control.Value{control.No, control.Error, control.NotRun, control.Partly, control.Stale} {
+		if list := by[v]; len(list) > 0 {
+			parts = append(parts, fmt.Sprintf("%s: %s", v, strings.Join(list, ", ")))
+		}
+	}
 	switch {
 	case len(f.Tests) == 0:
 		f.Reason = "no test is known for it"
-	case len(missing) == 0 && f.Value == control.Irrelevant:
+	case f.Value == control.Irrelevant:
 		f.Reason = "there is nothing here that its tests could be about"
-	case len(missing) == 0:
-		f.Reason = fmt.Sprintf("%d of %d tests hold", counts[control.Yes], len(f.Tests))
 	default:
-		f.Reason = fmt.Sprintf("%d of %d tests do not show it: %s", len(missing), len(f.Tests), strings.Join(missing, ", "))
+		f.Reason = strings.Join(append([]string{fmt.Sprintf("%d of %d tests hold", len(by[control.Yes]), len(f.Tests))}, parts...), "; ")
 	}
 }
 
@@ -200,13 +220,14 @@ func (t *tests) of(by string) Test {
 		return Test{By: by, Value: control.NotRun, Reason: "no result of it can be given yet"}
 	}
 	out := Test{By: by, Value: control.NotRun, Reason: "no accepted report holds it: portreeve " + kind}
-	vacuous, cut, reason := true, false, ""
+	vacuous, cut, grave, reason := true, false, false, ""
 	for _, a := range t.latest[by] {
 		switch a.Verdict {
 		case finding.Passed:
 			out.Passed++
 		case finding.Failed:
 			out.Failed++
+			grave = grave || !a.advice
 		case finding.Skipped:
 			out.Skipped++
 			vacuous = vacuous && a.Vacuous
@@ -228,10 +249,12 @@ func (t *tests) of(by string) Test {
 	slices.Sort(out.Results)
 	where := fmt.Sprintf("%d of %d times", out.Passed, out.Passed+out.Failed+out.Undecided)
 	switch {
+	case out.Failed > 0 && !grave:
+		out.Value, out.Reason = control.Partly, "it failed with findings of low severity alone"
 	case out.Failed > 0:
-		out.Value, out.Reason = control.No, fmt.Sprintf("it failed %d times", out.Failed)
+		out.Value, out.Reason = control.No, fmt.Sprintf("it failed %s", times(out.Failed))
 	case out.Passed == 0 && out.Undecided > 0:
-		out.Value, out.Reason = control.Error, fmt.Sprintf("it could not be decided, %d times", out.Undecided)
+		out.Value, out.Reason = control.Error, fmt.Sprintf("it could not be decided, %s", times(out.Undecided))
 	case out.Passed == 0 && out.Skipped > 0 && vacuous:
 		out.Value, out.Reason = control.Irrelevant, "skipped: "+reason
 	case out.Passed == 0 && out.Skipped > 0:
@@ -260,4 +283,11 @@ func (t *tests) attackReport() Test {
 		out.Value, out.When, out.Reason = control.Yes, t.ended, fmt.Sprintf("%d attacks on this plan, %d operations reached", t.attacks, len(t.reached))
 	}
 	return out
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }

@@ -7,9 +7,6 @@ import (
 
 // assert judges a value by what one schema says itself, members and items included.
 func (e *evaluation) assert(s *subschema, v ref, m mode) bool {
-	if !s.types.admits(&e.tree, v) {
-		return e.fault("type", "must be "+s.types.String()) // all else would only follow from it
-	}
 	ok := e.assertValue(s, v)
 	if !ok && e.stops() {
 		return false
@@ -40,7 +37,7 @@ func (e *evaluation) assertValue(s *subschema, v ref) bool {
 		}
 	}
 	if f := s.format; f != nil && !f.admits(&e.tree, v) {
-		return e.fault("format", "must be a valid "+f.name)
+		return e.fault("format", "must be a valid ", f.name)
 	}
 	return true
 }
@@ -59,11 +56,11 @@ func (a *all) and(ok bool) (stop bool) {
 
 // least and most judge a count, which need not go beyond one too many.
 func (e *evaluation) least(bound, n int, code, what string) bool {
-	return n >= bound || e.fault(code, "must have at least "+count(bound, what))
+	return n >= bound || e.report != nil && e.fault(code, "must have at least ", count(bound, what))
 }
 
 func (e *evaluation) most(bound, n int, code, what string) bool {
-	return bound < 0 || n <= bound || e.fault(code, "must have at most "+count(bound, what))
+	return bound < 0 || n <= bound || e.report != nil && e.fault(code, "must have at most ", count(bound, what))
 }
 
 func (e *evaluation) assertObject(s *subschema, v ref, m mode) bool {
@@ -143,7 +140,7 @@ func (e *evaluation) assertArray(r *arrayRules, v ref, m mode) bool {
 			return false
 		}
 	}
-	if r.unique && e.tree.repeats(v) && a.and(e.fault("unique_items", "must not have an item twice")) {
+	if r.unique && e.repeats(v) && a.and(e.fault("unique_items", "must not have an item twice")) {
 		return false
 	}
 	end := e.tree.after(v)
@@ -211,15 +208,15 @@ func (e *evaluation) assertNumber(r *numericRules, text string) bool {
 	d := decimalOf(text)
 	switch {
 	case r.minimum != nil && d.compare(r.minimum.decimal) < 0:
-		return e.fault("minimum", "must be at least "+r.minimum.text)
+		return e.fault("minimum", "must be at least ", r.minimum.text)
 	case r.maximum != nil && d.compare(r.maximum.decimal) > 0:
-		return e.fault("maximum", "must be at most "+r.maximum.text)
+		return e.fault("maximum", "must be at most ", r.maximum.text)
 	case r.above != nil && d.compare(r.above.decimal) <= 0:
-		return e.fault("exclusive_minimum", "must be greater than "+r.above.text)
+		return e.fault("exclusive_minimum", "must be greater than ", r.above.text)
 	case r.below != nil && d.compare(r.below.decimal) >= 0:
-		return e.fault("exclusive_maximum", "must be less than "+r.below.text)
+		return e.fault("exclusive_maximum", "must be less than ", r.below.text)
 	case r.multiple != nil && !d.isMultipleOf(r.multiple.decimal):
-		return e.fault("multiple_of", "must be a multiple of "+r.multiple.text)
+		return e.fault("multiple_of", "must be a multiple of ", r.multiple.text)
 	}
 	return true
 }

@@ -26,7 +26,9 @@ type evaluation struct {
 	way     []step // from the body to the value being judged
 	memo    memo
 	follow  []applied // a stack of what values follow
+	by      []applied // a stack of what values were given
 	form    []byte    // scratch
+	table   []ref     // scratch
 
 	effort    int  // spent on long texts and big patterns
 	exhausted bool // more than may be spent: the body fails, whatever was found
@@ -49,17 +51,18 @@ func (p *Program) evaluation() *evaluation {
 func (e *evaluation) release() {
 	e.tree.nodes.reset(keptChunks)
 	e.memo.reset(keptChunks)
-	clear(e.way[:cap(e.way)])
-	clear(e.follow[:cap(e.follow)])
-	if cap(e.follow) > 1<<10 {
-		e.follow = nil
-	}
-	clear(e.form[:cap(e.form)])
-	if cap(e.form) > 1<<12 {
-		e.form = nil
-	}
-	*e = evaluation{tree: tree{nodes: e.tree.nodes}, memo: e.memo, way: e.way[:0], follow: e.follow[:0], form: e.form[:0]}
+	*e = evaluation{tree: tree{nodes: e.tree.nodes}, memo: e.memo,
+		way: emptied(e.way), follow: emptied(e.follow), by: emptied(e.by), form: emptied(e.form), table: emptied(e.table)}
 	evaluations.Put(e)
+}
+
+// emptied is a list for the next use: nothing of this one stays in it, and no large one stays.
+func emptied[T any](list []T) []T {
+	if list = list[:cap(list)]; len(list) > 1<<10 {
+		return nil
+	}
+	clear(list)
+	return list[:0]
 }
 
 // enter is the mode in which a schema itself is judged.
@@ -95,6 +98,8 @@ func (e *evaluation) eval(s *subschema, v ref, m mode) bool {
 		return e.fault("undeclared", "is not allowed")
 	case s.nullable && e.tree.kind(v) == Null:
 		return true
+	case !s.types.admits(&e.tree, v):
+		return e.fault("type", "must be ", s.wanted) // all else would only follow from it
 	}
 	m = m.enter(s)
 	if !e.remembers(s, v) {
@@ -150,8 +155,6 @@ func (e *evaluation) cut(s *subschema, v ref, m mode) bool {
 		return false
 	}
 	switch kind := e.tree.kind(v); {
-	case !s.types.admits(&e.tree, v):
-		e.fault("type", "must be "+s.types.String())
 	case kind == Object && s.object != nil:
 		e.most(s.object.most, e.tree.members(v, s.object.most), "max_properties", "member")
 	case kind == Array && s.array != nil:

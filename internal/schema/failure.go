@@ -121,9 +121,9 @@ func (r *report) add(way []step, code, detail string) {
 }
 
 // fault tells a fault of the value being judged where that is wanted. It is always false, for returning.
-func (e *evaluation) fault(code, detail string) bool {
+func (e *evaluation) fault(code string, detail ...string) bool {
 	if e.report != nil {
-		e.report.add(e.way, code, detail)
+		e.report.add(e.way, code, strings.Join(detail, ""))
 	}
 	return false
 }

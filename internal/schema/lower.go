@@ -129,6 +129,7 @@ func (l *lowering) assertions(s *subschema, sch *jsonschema.Schema) {
 		for _, name := range sch.Types.ToStrings() {
 			s.types |= typeNames[name]
 		}
+		s.wanted = s.types.String()
 	}
 	if sch.Enum != nil {
 		s.enum = map[string]struct{}{}

@@ -199,3 +199,10 @@ func (w *walk) body(text string) error {
 	}
 	return nil
 }
+
+// MemoryPerByte is how many bytes of memory are taken at most for each byte of a body, all of them counted that are
+// allocated until the body is judged (8, a copy of the body among them) and projected.
+const MemoryPerByte = 10
+
+// Memory returns what judging and projecting a body of so many bytes takes at most, for a budget to charge.
+func Memory(body int) int { return MemoryPerByte*body + 64<<10 }

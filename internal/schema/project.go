@@ -54,8 +54,6 @@ type walk struct {
 	viewer Viewer // nil: no field rule is asked
 	faults report
 	did    Projection
-	by     []applied // a stack of the schemas that values were given
-	field  []byte    // scratch
 }
 
 // push gives a schema to the next value.
@@ -135,9 +133,9 @@ func (w *walk) note(f fate) {
 	if len(w.did.Fields) == maxFields {
 		return
 	}
-	w.field = appendField(w.field[:0], w.way)
-	if !slices.ContainsFunc(w.did.Fields, func(f string) bool { return f == string(w.field) }) {
-		w.did.Fields = append(w.did.Fields, string(w.field))
+	w.form = appendField(w.form[:0], w.way)
+	if !slices.ContainsFunc(w.did.Fields, func(f string) bool { return f == string(w.form) }) {
+		w.did.Fields = append(w.did.Fields, string(w.form))
 	}
 }
 

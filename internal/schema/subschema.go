@@ -8,6 +8,7 @@ type subschema struct {
 	never    bool   // the schema false
 	nullable bool   // OpenAPI 3.0: null passes, whatever else is said
 	types    types
+	wanted   string              // the types, for people
 	enum     map[string]struct{} // canonical forms; nil allows any
 	constant *string             // canonical form of const
 	longest  int                 // bytes of these forms

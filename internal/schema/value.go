@@ -106,22 +106,43 @@ func (t *tree) sorted(v ref, n int) []ref {
 }
 
 // repeats reports whether two items of an array are equal. It keeps where items stand, not what they are.
-func (t *tree) repeats(v ref) bool {
-	end, n := t.after(v), t.items(v, -1)
-	if n < 2 {
-		return false
-	}
-	table := make([]ref, 1<<bits.Len(uint(n+n/3)))
-	for i := v + 1; i < end; i = t.after(i) {
-		slot := int(t.hash(i)) & (len(table) - 1)
-		for ; table[slot] != 0; slot = (slot + 1) & (len(table) - 1) {
-			if t.equal(table[slot], i) {
-				return true
+func (e *evaluation) repeats(v ref) bool {
+	t, end := &e.tree, e.tree.after(v)
+	e.resize(16)
+	for i, n := v+1, 1; i < end; i, n = t.after(i), n+1 {
+		if 4*n > 3*len(e.table) {
+			e.resize(2 * len(e.table))
+			for j := v + 1; j < i; j = t.after(j) {
+				e.table[e.slot(j)] = j
 			}
 		}
-		table[slot] = i
+		slot := e.slot(i)
+		if e.table[slot] != 0 {
+			return true
+		}
+		e.table[slot] = i
 	}
 	return false
+}
+
+// resize empties the table.
+func (e *evaluation) resize(n int) {
+	if cap(e.table) < n {
+		e.table = make([]ref, n)
+		return
+	}
+	e.table = e.table[:n]
+	clear(e.table)
+}
+
+// slot finds where in the table a value equal to v stands, or v may.
+func (e *evaluation) slot(v ref) int {
+	mask := len(e.table) - 1
+	i := int(e.tree.hash(v)) & mask
+	for e.table[i] != 0 && !e.tree.equal(e.table[i], v) {
+		i = (i + 1) & mask
+	}
+	return i
 }
 
 // Keys of hashes, which no caller knows.

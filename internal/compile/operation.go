@@ -369,7 +369,7 @@ func inferID(op *spec.Operation) string {
 // never for less.
 func (b *builder) record(op *spec.Operation, out *plan.Operation) plan.Record {
 	natural := plan.Async
-	if op.Method != http.MethodGet && op.Method != http.MethodHead && op.Method != http.MethodOptions || b.disclosesSensitive(out) {
+	if op.Method != http.MethodGet && op.Method != http.MethodHead && op.Method != http.MethodOptions && op.Method != "QUERY" || b.disclosesSensitive(out) {
 		natural = plan.Sync
 	}
 	switch op.Ext.Record {

@@ -77,9 +77,12 @@ type object struct {
 // shown says which parameters and headers may look how (OpenAPI 3.1 §4.8.12.2).
 var shown = map[string]field{
 	"description": plain(prose), "required": plain(flag), "deprecated": plain(flag), "allowEmptyValue": plain(flag), "allowReserved": plain(flag),
-	"style":   oneOf("matrix", "label", "simple", "form", "spaceDelimited", "pipeDelimited", "deepObject"),
-	"explode": plain(flag), "schema": one("Schema"), "example": plain(anything), "examples": dictOf(refOr("Example")), "content": dictOf(one("Media Type")),
+	"style":   oneOf("matrix", "label", "simple", "form", "spaceDelimited", "pipeDelimited", "deepObject", "cookie"),
+	"explode": plain(flag), "schema": one("Schema"), "example": plain(anything), "examples": dictOf(refOr("Example")), "content": dictOf(media),
 }
+
+// media is a media type; that it may be referred to is new.
+var media = refOr("Media Type").refFrom(v32)
 
 // objects are OpenAPI's (3.0.4 §4.7, 3.1.1 §4.8, 3.2.0 §4), by their names there.
 var objects = map[string]object{
@@ -102,14 +105,14 @@ var objects = map[string]object{
 		"schemas": dictOf(one("Schema")), "responses": dictOf(refOr("Response")), "parameters": dictOf(refOr("Parameter")),
 		"examples": dictOf(refOr("Example")), "requestBodies": dictOf(refOr("Request Body")), "headers": dictOf(refOr("Header")),
 		"securitySchemes": dictOf(refOr("Security Scheme")), "links": dictOf(refOr("Link")), "callbacks": dictOf(refOr("Callback")),
-		"pathItems": dictOf(refOr("Path Item")).from(v31), "mediaTypes": dictOf(refOr("Media Type")).notRead(),
+		"pathItems": dictOf(refOr("Path Item")).from(v31), "mediaTypes": dictOf(refOr("Media Type")).from(v32),
 	}},
 	"Paths": {pattern: &field{form: entity, of: "Path Item"}},
 	"Path Item": {fixed: map[string]field{
 		"$ref": plain(reference), "summary": plain(prose), "description": plain(prose), "servers": listOf(one("Server")),
 		"parameters": listOf(refOr("Parameter")), "get": one("Operation"), "put": one("Operation"), "post": one("Operation"),
 		"delete": one("Operation"), "options": one("Operation"), "head": one("Operation"), "patch": one("Operation"), "trace": one("Operation"),
-		"query": one("Operation").notRead(), "additionalOperations": dictOf(one("Operation")).notRead(),
+		"query": one("Operation").from(v32), "additionalOperations": dictOf(one("Operation")).from(v32),
 	}},
 	"Operation": {fixed: map[string]field{
 		"tags": listOf(plain(text)), "summary": plain(prose), "description": plain(prose), "externalDocs": one("External Documentation"),
@@ -118,23 +121,24 @@ var objects = map[string]object{
 	}},
 	"External Documentation": {fixed: map[string]field{"description": plain(prose), "url": plain(text).wanted()}},
 	"Parameter": {fixed: merged(shown, map[string]field{
-		"name": plain(text).required(), "in": oneOf("path", "query", "header", "cookie").required(),
+		"name": plain(text).required(), "in": oneOf("path", "query", "header", "cookie", "querystring").required(),
 	})},
 	"Header": {fixed: shown},
 	"Request Body": {fixed: map[string]field{
-		"description": plain(prose), "content": dictOf(one("Media Type")).required(), "required": plain(flag),
+		"description": plain(prose), "content": dictOf(media).required(), "required": plain(flag),
 	}},
 	"Media Type": {fixed: map[string]field{
 		"schema": one("Schema"), "example": plain(anything), "examples": dictOf(refOr("Example")), "encoding": dictOf(one("Encoding")),
-		"itemSchema": one("Schema").notRead(), "prefixEncoding": listOf(one("Encoding")).notRead(), "itemEncoding": one("Encoding").notRead(),
+		"itemSchema": one("Schema").from(v32), "prefixEncoding": listOf(one("Encoding")).notRead(), "itemEncoding": one("Encoding").notRead(),
 	}},
 	"Encoding": {fixed: map[string]field{
 		"contentType": plain(text), "headers": dictOf(refOr("Header")), "style": shown["style"], "explode": plain(flag), "allowReserved": plain(flag),
+		"encoding": dictOf(one("Encoding")).notRead(), "prefixEncoding": listOf(one("Encoding")).notRead(), "itemEncoding": one("Encoding").notRead(),
 	}},
 	"Responses": {pattern: &field{form: entity, of: "Response", orRef: true}},
 	"Response": {fixed: map[string]field{
 		"summary": plain(prose).from(v32), "description": plain(prose).wanted(), "headers": dictOf(refOr("Header")),
-		"content": dictOf(one("Media Type")), "links": dictOf(refOr("Link")),
+		"content": dictOf(media), "links": dictOf(refOr("Link")),
 	}},
 	"Callback": {pattern: &field{form: entity, of: "Path Item", orRef: true}},
 	"Example": {fixed: map[string]field{

@@ -36,15 +36,39 @@ func (r *reader) pathItem(m tree.Member, item *tree.Node, at string) {
 		return
 	}
 	shared := r.parameters(item.Get("parameters"), at+"/parameters")
-	for _, f := range item.Members {
-		if !slices.Contains(methods, f.Name) {
-			continue
-		}
-		op := &Operation{Method: strings.ToUpper(f.Name), Path: path, Fragment: fragment, Pointer: at + "/" + f.Name, At: f.At}
+	take := func(method, pointer string, f tree.Member) {
+		op := &Operation{Method: method, Path: path, Fragment: fragment, Pointer: pointer, At: f.At}
 		r.operation(op, f.Value, shared)
 		r.pathParameters(op, t, m)
 		r.doc.Operations = append(r.doc.Operations, op)
 	}
+	for _, f := range item.Members {
+		switch {
+		case slices.Contains(methods, f.Name):
+			take(strings.ToUpper(f.Name), at+"/"+f.Name, f)
+		case f.Name == "additionalOperations":
+			for _, other := range f.Value.Members {
+				if r.method(other) {
+					take(other.Name, at+"/additionalOperations/"+tree.Escape(other.Name), other)
+				}
+			}
+		}
+	}
+}
+
+// method judges the name of an additional operation (OpenAPI 3.2 §4.9.1): methods are case-sensitive tokens.
+func (r *reader) method(m tree.Member) bool {
+	switch {
+	case !isToken(m.Name):
+		r.add(m.At, "", "%q is no method", m.Name)
+	case slices.Contains(methods, strings.ToLower(m.Name)):
+		r.add(m.At, "write it as "+strings.ToLower(m.Name)+" of the path item", "the method %s has a field of its own", strings.ToUpper(m.Name))
+	case strings.EqualFold(m.Name, "CONNECT"):
+		r.add(m.At, "", "CONNECT makes a tunnel, in which nothing can be judged")
+	default:
+		return true
+	}
+	return false
 }
 
 func (r *reader) operation(op *Operation, n *tree.Node, shared []Parameter) {
@@ -113,8 +137,17 @@ func (r *reader) content(n *tree.Node, at string) []Media {
 	var out []Media
 	for _, m := range n.Members {
 		media := Media{Type: mediaType(m.Name), At: m.At}
-		if s := m.Value.Get("schema"); s != nil {
-			media.Schema = r.refs.schema(s, at+"/"+tree.Escape(m.Name)+"/schema", r.version)
+		v, where, problem := m.Value, at+"/"+tree.Escape(m.Name), ""
+		if r.version >= v32 {
+			if v, where, problem = r.refs.follow(v, where); problem != "" {
+				continue // the walker said so
+			}
+		}
+		if s := v.Get("schema"); s != nil {
+			media.Schema = r.refs.schema(s, where+"/schema", r.version)
+		}
+		if r.version >= v32 {
+			media.Schema = r.stream(media, v, where)
 		}
 		out = append(out, media)
 	}

@@ -11,13 +11,21 @@ import (
 // styles are the ways a parameter may be written, by where it stands (OpenAPI 3.1 §4.8.12.3).
 var styles = map[string][]string{
 	"path": {"matrix", "label", "simple"}, "query": {"form", "spaceDelimited", "pipeDelimited", "deepObject"},
-	"header": {"simple"}, "cookie": {"form"},
+	"header": {"simple"}, "cookie": {"form"}, // and cookie, OpenAPI 3.2, which is not percent-encoded: nothing here would judge it
 }
 
 // parameter judges a Parameter Object, used or not.
 func (w *walker) parameter(n *tree.Node) {
 	name, in := n.Get("name").Str(), n.Get("in").Str()
 	what := fmt.Sprintf("parameter %q", name)
+	if in == "querystring" {
+		if w.version < v32 {
+			w.add(n.Get("in").At, "", `"in" cannot be "querystring" before OpenAPI 3.2`)
+		} else {
+			w.add(n.Get("in").At, "declare what stands in it as parameters in: query", "%s is the whole query string, which nothing here would judge", what)
+		}
+		return
+	}
 	w.shown(n, what)
 	if s := n.Get("style"); s != nil && styles[in] != nil && !slices.Contains(styles[in], s.Str()) {
 		w.add(s.At, "one of "+strings.Join(styles[in], ", "), "style %q of %s is not possible in %s", s.Text, what, in)
@@ -97,8 +105,9 @@ func (r *reader) parameter(p *tree.Node, at string) Parameter {
 		v.Schema = r.refs.schema(s, at+"/schema", r.version)
 	} else if c := p.Get("content").Members[0]; c.Name != "" {
 		v.Content = mediaType(c.Name)
-		if s := c.Value.Get("schema"); s != nil {
-			v.Schema = r.refs.schema(s, at+"/content/"+tree.Escape(c.Name)+"/schema", r.version)
+		m, where, _ := r.refs.follow(c.Value, at+"/content/"+tree.Escape(c.Name))
+		if s := m.Get("schema"); s != nil {
+			v.Schema = r.refs.schema(s, where+"/schema", r.version)
 		}
 	}
 	return v

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/tree"
@@ -17,7 +18,7 @@ type reader struct {
 	ids     map[string]tree.Position
 }
 
-var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+var methods = []string{"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"}
 
 func (r *reader) document() {
 	if !r.readVersion() {
@@ -31,11 +32,15 @@ func (r *reader) document() {
 		return
 	}
 	d, root := r.doc, r.root
+	if self := root.Get("$self"); self != nil && strings.Contains(self.Text, "#") {
+		r.add(self.At, "", "$self has a fragment")
+	}
 	d.Title, d.APIVersion = textOf(root.Get("info").Get("title")), textOf(root.Get("info").Get("version"))
 	d.Servers = servers(root.Get("servers"))
 	d.Ext = readExtension(root.Get(extensionName))
 	r.schemes(root.Get("components").Get("securitySchemes"))
 	d.Security = r.security(root.Get("security"))
+	r.tags(root.Get("tags"))
 	r.paths(root.Get("paths"))
 	r.collisions()
 }
@@ -99,6 +104,18 @@ func textOf(n *tree.Node) string {
 		return ""
 	}
 	return n.Text
+}
+
+// tags judges what nothing is judged by: whether a tag's parent exists (OpenAPI 3.2 §4.22).
+func (r *reader) tags(n *tree.Node) {
+	if n == nil {
+		return
+	}
+	for _, tag := range n.Items {
+		if p := tag.Get("parent"); p != nil && !slices.ContainsFunc(n.Items, func(t *tree.Node) bool { return t.Get("name").Str() == p.Str() }) {
+			r.warn(p.At, "", "the parent %q of tag %q does not exist", p.Text, tag.Get("name").Str())
+		}
+	}
 }
 
 func servers(n *tree.Node) []string {

@@ -1,5 +1,5 @@
-// Package spec reads OpenAPI documents, 3.0 and 3.1 (3.2 where it says the same), with overlays, into what a plan is
-// compiled from. It refuses what could be read in two ways or not at all: a misspelt field, a name twice, a reference
+// Package spec reads OpenAPI documents, 3.0, 3.1 and 3.2, with the files they refer to and with overlays, into what a plan
+// is compiled from. It refuses what could be read in two ways or not at all: a misspelt field, a name twice, a reference
 // that leads nowhere, equal templates. It promises nothing about the API; that is the plan's.
 package spec
 
@@ -91,7 +91,8 @@ type Body struct {
 	At       tree.Position
 }
 
-// Media is one media type; Schema is a pointer into Document.JSON, "" when none is given.
+// Media is one media type; Schema is a pointer into Document.JSON, "" when none is given. Of a stream it describes one
+// item.
 type Media struct {
 	Type, Schema string
 	At           tree.Position

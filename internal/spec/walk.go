@@ -104,7 +104,7 @@ func (w *walker) member(m tree.Member, kind string, o object) {
 	if f, ok := o.fixed[m.Name]; ok {
 		switch {
 		case f.unread && w.version >= f.since:
-			w.add(m.At, "describe it as OpenAPI 3.1 would", "%q of OpenAPI 3.2 is not read yet", m.Name)
+			w.add(m.At, "describe it as OpenAPI 3.1 would", "nothing here would enforce %q of OpenAPI 3.2", m.Name)
 		case f.since > w.version:
 			w.add(m.At, "", "%q came with OpenAPI %s; the document says %s", m.Name, f.since, w.version)
 		case f.form == reference:

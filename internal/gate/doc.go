@@ -25,6 +25,7 @@
 //	  │  object    ownership by the answer's own bytes
 //	  │  disclose  the body against its schema; undeclared and unpermitted fields leave; masks
 //	  │  cors      CORS headers, on refusals too
+//	  │  authn     a challenge on every 401
 //	  │  throttle  RateLimit and RateLimit-Policy
 //	  │  harden    security headers, no banners
 //	  ▼

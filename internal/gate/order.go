@@ -23,7 +23,7 @@ var order = [...]stage{
 		func(s *stages, op *plan.Operation) (exchange.Step, error) { return s.edge.Bind(op) }},
 	{"cors", "preflights answered; foreign origins known", "CORS headers, on refusals too",
 		func(s *stages, op *plan.Operation) (exchange.Step, error) { return s.cors.Bind(op) }},
-	{"authn", "API key or token becomes a principal", "",
+	{"authn", "API key or token becomes a principal", "a challenge on every 401",
 		func(s *stages, op *plan.Operation) (exchange.Step, error) { return s.authn.Bind(op) }},
 	{"throttle", "rate per principal and operation", "RateLimit and RateLimit-Policy",
 		func(s *stages, op *plan.Operation) (exchange.Step, error) { return s.throttle.Bind(op) }},

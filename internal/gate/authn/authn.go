@@ -97,7 +97,7 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 		}
 	}
 	r.challenges()
-	return exchange.Step{Stage: Name, Rule: describe(&op.Security), Source: op.Security.Source, Controls: controls, Enter: r.enter}, nil
+	return exchange.Step{Stage: Name, Rule: describe(&op.Security), Source: op.Security.Source, Controls: controls, Enter: r.enter, Dress: r.dress}, nil
 }
 
 // public binds an operation that asks for nothing: a credential that is shown there all the same must hold, and says who
@@ -114,7 +114,7 @@ func (s *Stage) public(op *plan.Operation) (exchange.Step, error) {
 	}
 	r.challenges()
 	return exchange.Step{Stage: Name, Rule: "public: nobody needs to prove anything; a credential that is shown must hold", Source: op.Security.Source,
-		Controls: controls, Enter: r.enter}, nil
+		Controls: controls, Enter: r.enter, Dress: r.dress}, nil
 }
 
 // challenges writes the WWW-Authenticate values once (RFC 6750 §3, RFC 9728 §5.1). API keys have no registered scheme;
@@ -223,6 +223,17 @@ func (r *rule) forged(x *exchange.Exchange) bool {
 type failure struct {
 	scheme *plan.Scheme
 	err    error
+}
+
+// dress: every 401 says how to prove oneself (RFC 9110 §15.5.2), the API's own too.
+func (r *rule) dress(x *exchange.Exchange) {
+	status := x.No.Status
+	if status == 0 {
+		status = x.Out.Status()
+	}
+	if h := x.Out.Client(); status == http.StatusUnauthorized && len(h["Www-Authenticate"]) == 0 && len(r.missing) > 0 {
+		h["Www-Authenticate"] = slices.Clone(r.missing)
+	}
 }
 
 func (r *rule) ask(x *exchange.Exchange, fine access.Reason) exchange.Verdict {

@@ -1,46 +1,83 @@
 package spec
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
+
+	"github.com/theory/jsonpath"
+	jp "github.com/theory/jsonpath/spec"
 
 	"github.com/portreeve/portreeve/internal/tree"
 )
 
+// query is a JSONPath (RFC 9535). A library reads it and decides its filters; the walk is made here, over nodes that know
+// their places.
+type query struct {
+	segments []*jp.Segment
+	deep     int  // descents inside filters
+	absolute bool // a filter may look at the whole document
+}
+
 // match is a node a query selects, with the object or list it stands in.
 type match struct{ parent, n *tree.Node }
 
-// maxSteps bounds the work of one query: filters may hold queries of their own.
-const maxSteps = 20_000_000
+const (
+	maxQuery = 4 << 10    // bytes
+	maxSteps = 20_000_000 // of one query: filters may hold queries of their own
+)
 
 var errSteps = errors.New("takes too long to answer")
 
-// finder evaluates queries within a budget.
+func parseQuery(s string) (*query, error) {
+	if len(s) > maxQuery {
+		return nil, fmt.Errorf("longer than %d bytes", maxQuery)
+	}
+	p, err := jsonpath.Parse(s)
+	if err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "jsonpath: "))
+	}
+	q := &query{p.Query().Segments(), strings.Count(s, ".."), strings.Count(s, "$") > 1}
+	for _, segment := range q.segments {
+		if segment.IsDescendant() {
+			q.deep--
+		}
+	}
+	return q, nil
+}
+
+// finder evaluates a query within a budget.
 type finder struct {
-	root  *tree.Node
-	steps int
+	*query
+	document *tree.Node
+	root     any // the document for filters; nil where none looks at it
+	values   map[*tree.Node]any
+	sizes    map[*tree.Node]int
+	steps    int
 }
 
 // find returns what a query selects, each node once, in the document's order.
-func (q query) find(root *tree.Node) ([]match, error) {
-	f := &finder{root: root, steps: maxSteps}
-	out := f.from(match{n: root}, q)
-	if f.steps < 0 {
-		return nil, errSteps
+func (q *query) find(root *tree.Node) (found []match, err error) {
+	defer func() {
+		if recover() != nil { // the library's panic over a filter is the overlay's fault, not the end of the process
+			found, err = nil, errors.New("cannot be answered")
+		}
+	}()
+	f := &finder{query: q, document: root, values: map[*tree.Node]any{}, sizes: map[*tree.Node]int{}, steps: maxSteps}
+	if q.absolute {
+		f.root = f.value(root)
 	}
-	return out, nil
-}
-
-func (f *finder) from(start match, q query) []match {
-	now := []match{start}
-	for _, s := range q {
+	now := []match{{n: root}}
+	for _, s := range q.segments {
 		var next []match
 		taken := map[*tree.Node]bool{}
 		been := map[*tree.Node]bool{}
-		take := func(m match) {
-			if !taken[m.n] {
-				taken[m.n] = true
-				next = append(next, m)
+		take := func(parent, n *tree.Node) {
+			if !taken[n] {
+				taken[n] = true
+				next = append(next, match{parent, n})
 			}
 		}
 		for _, m := range now {
@@ -48,21 +85,27 @@ func (f *finder) from(start match, q query) []match {
 		}
 		now = next
 	}
-	return now
+	if f.steps < 0 {
+		return nil, errSteps
+	}
+	return now, nil
 }
 
 // children takes the children of a node, and with .. those of everything below it.
-func (f *finder) children(n *tree.Node, s segment, been map[*tree.Node]bool, take func(match)) {
-	if s.deep {
+func (f *finder) children(n *tree.Node, s *jp.Segment, been map[*tree.Node]bool, take func(parent, n *tree.Node)) {
+	if s.IsDescendant() {
 		if been[n] {
 			return
 		}
 		been[n] = true
 	}
-	for _, sel := range s.selectors {
+	for _, sel := range s.Selectors() {
+		if f.steps -= 1 + len(n.Members) + len(n.Items); f.steps < 0 {
+			return
+		}
 		f.chosen(n, sel, take)
 	}
-	if !s.deep {
+	if !s.IsDescendant() {
 		return
 	}
 	for _, m := range n.Members {
@@ -73,27 +116,33 @@ func (f *finder) children(n *tree.Node, s segment, been map[*tree.Node]bool, tak
 	}
 }
 
-func (f *finder) chosen(n *tree.Node, sel selector, take func(match)) {
-	if f.steps -= 1 + len(n.Members) + len(n.Items); f.steps < 0 {
-		return
-	}
-	switch sel.kind {
-	case byName:
-		if c := n.Get(sel.name); c != nil {
-			take(match{n, c})
+func (f *finder) chosen(n *tree.Node, sel jp.Selector, take func(parent, n *tree.Node)) {
+	switch sel := sel.(type) {
+	case jp.Name:
+		if c := n.Get(string(sel)); c != nil {
+			take(n, c)
 		}
-	case byIndex:
-		i := sel.index
+	case jp.Index:
+		i := int(sel)
 		if i < 0 {
 			i += len(n.Items)
 		}
 		if i >= 0 && i < len(n.Items) {
-			take(match{n, n.Items[i]})
+			take(n, n.Items[i])
 		}
-	default:
+	case jp.SliceSelector:
+		lower, upper := sel.Bounds(len(n.Items))
+		step := sel.Step()
+		for i := lower; step > 0 && i < upper; i += step {
+			take(n, n.Items[i])
+		}
+		for i := upper; step < 0 && i > lower; i += step {
+			take(n, n.Items[i])
+		}
+	case *jp.FilterSelector:
 		each := func(c *tree.Node) {
-			if sel.kind == wildcard || f.holds(sel.filter, c) {
-				take(match{n, c})
+			if f.holds(sel, c) {
+				take(n, c)
 			}
 		}
 		for _, m := range n.Members {
@@ -102,58 +151,79 @@ func (f *finder) chosen(n *tree.Node, sel selector, take func(match)) {
 		for _, item := range n.Items {
 			each(item)
 		}
+	case jp.WildcardSelector:
+		for _, m := range n.Members {
+			take(n, m.Value)
+		}
+		for _, item := range n.Items {
+			take(n, item)
+		}
+	default: // RFC 9535 §2.3 has no other
+		f.steps = -1
 	}
 }
 
-func (f *finder) holds(c filter, n *tree.Node) bool {
-	switch c := c.(type) {
-	case all:
-		for _, part := range c {
-			if !f.holds(part, n) {
-				return false
-			}
-		}
-		return true
-	case some:
-		for _, part := range c {
-			if f.holds(part, n) {
-				return true
-			}
-		}
-		return false
-	case negated:
-		return !f.holds(c.of, n)
-	case exists:
-		return len(f.values(c.of, n)) > 0
-	case equal:
-		a, b := f.values(c.a, n), f.values(c.b, n)
-		if len(a) == 0 || len(b) == 0 {
-			return len(a) == len(b) // nothing equals nothing, RFC 9535 §2.3.5.2.2
-		}
-		return same(a[0].n, b[0].n)
-	}
-	return false
-}
-
-func (f *finder) values(o operand, n *tree.Node) []match {
-	switch {
-	case o.literal != nil:
-		return []match{{n: o.literal}}
-	case o.absolute:
-		return f.from(match{n: f.root}, o.path)
-	}
-	return f.from(match{n: n}, o.path)
-}
-
-// same compares scalars; an object or a list equals nothing here.
-func same(a, b *tree.Node) bool {
-	if a.Kind != b.Kind || a.Kind == tree.Object || a.Kind == tree.Array {
+// holds asks a filter, for the price of all it could look at.
+func (f *finder) holds(filter *jp.FilterSelector, n *tree.Node) bool {
+	if f.steps < 0 {
 		return false
 	}
-	if a.Kind == tree.Number {
-		x, errX := strconv.ParseFloat(a.Text, 64)
-		y, errY := strconv.ParseFloat(b.Text, 64)
-		return errX == nil && errY == nil && x == y
+	look := f.size(n)
+	if f.absolute {
+		look += f.size(f.document)
 	}
-	return a.Kind == tree.Null || a.Text == b.Text
+	cost := 1
+	for range f.deep { // a descent inside a descent looks at everything for everything
+		if cost *= look; cost > f.steps {
+			break
+		}
+	}
+	if f.steps -= cost; f.steps < 0 {
+		return false
+	}
+	return filter.Eval(f.value(n), f.root)
+}
+
+// size counts the nodes of a part of the document.
+func (f *finder) size(n *tree.Node) int {
+	if s, known := f.sizes[n]; known {
+		return s
+	}
+	s := size(n)
+	f.sizes[n] = s
+	return s
+}
+
+// value is a node as the library knows values.
+func (f *finder) value(n *tree.Node) any {
+	switch n.Kind {
+	case tree.Bool:
+		return n.Text == "true"
+	case tree.String:
+		return n.Text
+	case tree.Number:
+		if v, err := strconv.ParseFloat(n.Text, 64); err == nil {
+			return v
+		}
+		return json.Number(n.Text)
+	case tree.Null:
+		return nil
+	}
+	if v, known := f.values[n]; known {
+		return v
+	}
+	if n.Kind == tree.Array {
+		list := make([]any, len(n.Items))
+		for i, item := range n.Items {
+			list[i] = f.value(item)
+		}
+		f.values[n] = list
+		return list
+	}
+	object := make(map[string]any, len(n.Members))
+	for _, m := range n.Members {
+		object[m.Name] = f.value(m.Value)
+	}
+	f.values[n] = object
+	return object
 }

@@ -45,7 +45,7 @@ func (o *overlayer) act(action *tree.Node) {
 	target, update, remove := action.Get("target"), action.Get("update"), action.Get("remove").True()
 	q, err := parseQuery(target.Text)
 	if err != nil {
-		o.add(target.At, "understood are names, ['names'], [n], *, .. and filters like [?@.name=='x']", "target %q: %v", target.Text, err)
+		o.add(target.At, "it is a JSONPath (RFC 9535): names with a dash or a slash stand in brackets, $.info['x-name']", "target %q: %v", target.Text, err)
 		return
 	}
 	matches, err := q.find(o.root)

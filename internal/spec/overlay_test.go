@@ -16,19 +16,24 @@ func TestQueries(t *testing.T) {
 	}
 	for q, want := range map[string]string{
 		"$.a.b": "1", "$['a']['b']": "1", `$["é f"].b`: "2", "$.l[0]": "10", "$.l[-1]": "30", "$.l[0,2]": "10 30", "$.l[*]": "10 20 30",
-		"$..b": "1 2", "$..['b','n']": `1 "x" "y" "z" 2 "x"`, "$.a.x-c[*].n": `"x" "y" "z"`,
-		"$.a.x-c[?@.n=='x']":                       `{"n":"x","k":true}`,
-		"$.a.x-c[?(@.n == 'x' || @.n == \"y\")].n": `"x" "y"`,
-		"$.a.x-c[?@.k].n":                          `"x" "z"`,
-		"$.a.x-c[?!@.k].n":                         `"y"`,
-		"$.a.x-c[?@.k == false && @.n != 'x'].n":   `"z"`,
-		"$.a.x-c[?@.n == $['é f'].n].n":            `"x"`,
-		"$.l[?@ == 2e1]":                           "20",
-		"$.nothing":                                "",
-		"$.l[7]":                                   "",
-		"$.a.x-c[?@.none == @.nothing].n":          `"x" "y" "z"`,
-		"$..[?@.b]":                                `{"b":1,"x-c":[{"n":"x","k":true},{"n":"y"},{"n":"z","k":false}]} {"b":2,"n":"x"}`,
-		"$..*..b":                                  "1 2",
+		"$..b": "1 2", "$..['b','n']": `1 "x" "y" "z" 2 "x"`, "$.a['x-c'][*].n": `"x" "y" "z"`,
+		"$.a['x-c'][?@.n=='x']":                       `{"n":"x","k":true}`,
+		"$.a['x-c'][?(@.n == 'x' || @.n == \"y\")].n": `"x" "y"`,
+		"$.a['x-c'][?@.k].n":                          `"x" "z"`,
+		"$.a['x-c'][?!@.k].n":                         `"y"`,
+		"$.a['x-c'][?@.k == false && @.n != 'x'].n":   `"z"`,
+		"$.a['x-c'][?@.n == $['é f'].n].n":            `"x"`,
+		"$.l[?@ == 2e1]":                              "20",
+		"$.nothing":                                   "",
+		"$.l[7]":                                      "",
+		"$.a['x-c'][?@.none == @.nothing].n":          `"x" "y" "z"`,
+		"$..[?@.b]":                                   `{"b":1,"x-c":[{"n":"x","k":true},{"n":"y"},{"n":"z","k":false}]} {"b":2,"n":"x"}`,
+		"$.l[0:2]":                                    "10 20",
+		"$.l[?@ > 15]":                                "20 30",
+		"$.a[?length(@) == 3][0].n":                   `"x"`,
+		"$.a['x-c'][?match(@.n, '[xy]')].n":           `"x" "y"`,
+		"$['\\u0061'].b":                              "1",
+		"$..*..b":                                     "1 2",
 	} {
 		p, err := parseQuery(q)
 		if err != nil {
@@ -44,8 +49,8 @@ func TestQueries(t *testing.T) {
 			t.Errorf("%s: %v %s", q, err, diff)
 		}
 	}
-	for _, q := range []string{"", "a", "$.", "$..", "$[", "$['a", "$[]", "$[01]", "$[1:2]", "$['a' 'b']", "$[?]", "$[?@.a<1]", "$[?length(@.a)==1]", "$[?@..a==1]",
-		"$[?(@.a]", "$[?1]", "$.a b", "$ .a", "$[?!@.a==1]", "$['\\u0061']", "$[?" + strings.Repeat("!", 100) + "@]", "$" + strings.Repeat(".a", 5000)} {
+	for _, q := range []string{"", "a", "$.", "$..", "$[", "$['a", "$[]", "$[01]", "$['a' 'b']", "$[?]", "$[?@..a==1]", "$.x-y",
+		"$[?(@.a]", "$[?1]", "$.a b", "$[?!@.a==1]", "$[?" + strings.Repeat("!", 100) + "@]", "$" + strings.Repeat(".a", 5000)} {
 		if _, err := parseQuery(q); err == nil {
 			t.Errorf("%q was understood", q)
 		}
@@ -79,7 +84,7 @@ func TestOverlaySemantics(t *testing.T) {
 		over + "- {target: $, remove: true}":                                          "removes the whole document",
 		over + "- {target: $.info}":                                                   "neither update nor remove",
 		over + "- {target: $.info, updates: {}}":                                      `did you mean "update"?`,
-		over + "- {target: '$.paths[1:2]', remove: true}":                             "is not understood",
+		over + "- {target: '$.paths[1:2', remove: true}":                              "it is a JSONPath",
 		over + "- {target: $.paths.*.get, update: {securty: []}}":                     `did you mean "security"?`,
 		over + "- {target: $.paths.*.get, update: {security: [{k: []}]}}":             `o:4: security scheme "k" is not declared`,
 		strings.Replace(over, "1.0.0", "1.1.0", 1) + "- {target: $.info, update: {}}": "no OpenAPI Overlay 1.0",
@@ -101,5 +106,19 @@ func TestOverlayCannotFillTheMemory(t *testing.T) {
 	_, err := Parse("d", []byte(doc), Overlay{"o", []byte(over + "- {target: $..get, update: {" + update.String() + "}}")})
 	if err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestQueryCannotTakeForEver: a filter may ask about everything for everything, and is told so instead.
+func TestQueryCannotTakeForEver(t *testing.T) {
+	doc := []byte(fmtDoc(2000))
+	for _, target := range []string{"$..[?@..[?@..[?@..*]]]", "$..[?$..[?@..a]]"} {
+		_, err := Parse("d", doc, Overlay{"o", []byte(over + "- {target: '" + target + "', remove: true}")})
+		if err == nil || !strings.Contains(err.Error(), "takes too long") {
+			t.Errorf("%s: got %v", target, err)
+		}
+	}
+	if _, err := Parse("d", doc, Overlay{"o", []byte(over + "- {target: '$..[?@..description]', update: {x-a: 1}}")}); err != nil && !strings.Contains(err.Error(), "no update can change") {
+		t.Error(err)
 	}
 }

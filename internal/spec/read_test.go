@@ -188,7 +188,7 @@ func TestLongChains(t *testing.T) {
 }
 
 func FuzzQuery(f *testing.F) {
-	for _, s := range []string{"$", "$.a['b'][0]..c", "$..*", "$[?@.a=='b' && !(@['c'] != 1 || @.d)]", "$.a[-1, 'b', *]"} {
+	for _, s := range []string{"$", "$.a['b'][0]..c", "$..*", "$[?@.a=='b' && !(@['c'] != 1 || @.d)]", "$.a[-1, 'b', *]", "$..[?count(@.*) > 1 && length(@) < 9]", "$[?search(@.a, 'x.*') || value(@..b) == $.c]", "$[::-2]"} {
 		f.Add(s)
 	}
 	root, err := tree.Parse("w.yaml", []byte(whole))

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -75,7 +76,16 @@ func prove(s Streams, o proveOptions, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	x := proving{plan: p, audit: p.Audit.Dir, out: o.out, now: now.UTC(), operator: fmt.Sprintf("uid:%d", os.Getuid())}
+	// A plan holds paths: the same configuration named from elsewhere is another plan, and may be the one that was obeyed.
+	src.config = cmp.Or(src.config, defaultConfig)
+	if src.config, err = filepath.Abs(src.config); err != nil {
+		return fmt.Errorf("finding the configuration: %w", err)
+	}
+	named, err := src.plan(now)
+	if err != nil {
+		return err
+	}
+	x := proving{plan: p, named: named, audit: p.Audit.Dir, out: o.out, now: now.UTC(), operator: fmt.Sprintf("uid:%d", os.Getuid())}
 	if o.data != "" {
 		if _, err := os.Stat(o.data); err != nil {
 			return usagef("--data: %w", err)
@@ -114,7 +124,8 @@ func prove(s Streams, o proveOptions, now time.Time) error {
 // proving is one pack to be made.
 type proving struct {
 	plan     *plan.Plan
-	audit    string // the ledger's directory
+	named    *plan.Plan // the same by its absolute path, or nil
+	audit    string     // the ledger's directory
 	out      string
 	now      time.Time
 	from, to time.Time
@@ -131,7 +142,14 @@ type proven struct {
 
 // prove makes the pack.
 func (x proving) prove() (*proven, error) {
-	in := &evidence.Inputs{Now: x.now, Tool: Version, Operator: x.operator, From: x.from, To: x.to, Plan: x.plan, Catalogue: catalogue.Builtin()}
+	log, err := evidence.ReadLog(x.audit, x.from, x.to)
+	if err != nil {
+		return nil, err
+	}
+	if x.named != nil && log.Obeyed(x.named.Hash) && !log.Obeyed(x.plan.Hash) {
+		x.plan = x.named
+	}
+	in := &evidence.Inputs{Now: x.now, Tool: Version, Operator: x.operator, From: x.from, To: x.to, Plan: x.plan, Log: log, Catalogue: catalogue.Builtin()}
 	if x.plan.Configured != "" {
 		b, err := os.ReadFile(x.plan.Configured)
 		if err != nil {
@@ -152,9 +170,6 @@ func (x proving) prove() (*proven, error) {
 	}
 	for _, r := range x.results {
 		in.Results = append(in.Results, evidence.Report(r.Name, r.Text))
-	}
-	if in.Log, err = evidence.ReadLog(x.audit, x.from, x.to); err != nil {
-		return nil, err
 	}
 	e, err := evidence.Collect(in)
 	if err != nil {

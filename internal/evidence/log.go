@@ -64,6 +64,11 @@ type Row struct {
 	Line       uint64   `json:"line"`                 // of the first
 }
 
+// Obeyed reports whether some event of the period tells of a plan.
+func (l *Log) Obeyed(plan string) bool {
+	return slices.ContainsFunc(l.Rows, func(r Row) bool { return r.Plan == plan })
+}
+
 // event is what is read of a line.
 type event struct {
 	ClassUID int    `json:"class_uid"`

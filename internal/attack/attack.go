@@ -93,8 +93,10 @@ func (t *trial) detected() result {
 	a := seen.sample
 	if t.again {
 		c := seen.sample.call
-		if fresh := t.fresh(t.op); t.op.creates() && fresh != nil && a.ok() {
-			c = fresh.by(c.as) // the same name may be taken by now
+		if taken, gone := t.op.creates(), c.object != nil && c.object.gone; a.ok() && (taken || gone) {
+			if fresh := t.fresh(t.op); fresh != nil {
+				c = fresh.by(c.as) // the same name may be taken by now, the same object removed
+			}
 		}
 		a = t.send(c)
 		_, now := t.attack.detect(t.run, a)

@@ -43,23 +43,12 @@ func (t *trial) readOthers() result {
 	if len(known) == 0 {
 		return undecided("no object of a known owner was found")
 	}
-	var got, kept []string
-	var proofs []finding.Exchange
-	asked, sure := 0, true
-	roles := map[string]bool{}
-	for _, p := range t.people {
-		lawful := no
-		if rule.Unless != "" {
-			lawful = t.grants(p, rule.Unless)
-		}
-		if p.UserID == "" || lawful == yes || t.may(p, op) == no || p.Role != "" && roles[p.Role] {
-			continue
-		}
+	var w weighing
+	for _, p := range t.strangers(op) {
 		s := t.another(known, p)
-		if s == nil {
+		if p.UserID == "" || s == nil {
 			continue
 		}
-		roles[p.Role] = true
 		if s.read == nil && s.whose != nil {
 			if a := t.send(s.call.by(as(s.whose))); t.served(op, a) && len(a.body) > 4 {
 				s.read = a
@@ -68,26 +57,68 @@ func (t *trial) readOthers() result {
 		if s.read == nil {
 			continue
 		}
-		asked++
 		a := t.send(s.call.by(as(p)))
 		switch {
 		case t.served(op, a) && t.isOf(rule.Owner, s, a):
-			got = append(got, p.Name)
-			sure = sure && lawful == no
-			proofs = append(proofs, t.proof(fmt.Sprintf("as %s, whose user id is %s: it is %s's", p.Name, p.UserID, s.owner), a))
+			w.add(true, p, t.lawful(p, op), t.proof(fmt.Sprintf("as %s, whose user id is %s: it is %s's", p.Name, p.UserID, s.owner), a))
 		case a.hidden() || t.served(op, a):
-			kept = append(kept, p.Name)
+			w.add(false, p, t.lawful(p, op))
 		}
 	}
+	return w.result(rule.Unless, "%s read what is another's")
+}
+
+// lawful reports whether somebody may go at everybody's objects.
+func (t *trial) lawful(p *person, op *operation) knowledge {
+	if op.Ext.Object.Unless == "" {
+		return no
+	}
+	return t.grants(p, op.Ext.Object.Unless)
+}
+
+// strangers are who may call an operation on their own objects and perhaps not on others', one of each role.
+func (t *trial) strangers(op *operation) []*person {
+	var out []*person
+	roles := map[string]bool{}
+	for _, p := range t.people {
+		if t.lawful(p, op) == yes || t.may(p, op) == no || p.Role != "" && roles[p.Role] {
+			continue
+		}
+		roles[p.Role] = true
+		out = append(out, p)
+	}
+	return out
+}
+
+// weighing holds who got at an object that is another's, and who did not. Where nobody says who may, the difference tells:
+// if some are kept out, whoever got in was meant to.
+type weighing struct {
+	got, kept []string
+	sure      bool // somebody got it who surely may not
+	proof     []finding.Exchange
+}
+
+func (w *weighing) add(got bool, p *person, lawful knowledge, proof ...finding.Exchange) {
+	if !got {
+		w.kept = append(w.kept, p.Name)
+		return
+	}
+	w.got = append(w.got, p.Name)
+	w.sure = w.sure || lawful == no
+	w.proof = append(w.proof, proof...)
+}
+
+// result speaks; %s of the message are who got it.
+func (w *weighing) result(unless, message string) result {
 	switch {
-	case asked == 0:
+	case len(w.got)+len(w.kept) == 0:
 		return undecided("no identity with a user id can be asked for an object that is not its own")
-	case len(got) > 0 && (sure || len(kept) == 0 && len(got) > 1):
-		return found(strings.Join(got, ", ")+" read what is another's", proofs[:min(2, len(proofs))]...)
-	case len(got) > 0 && len(kept) == 0:
-		return undecided("whether %s may read everybody's (%s) is not known: give --config", got[0], rule.Unless)
-	case len(got)+len(kept) < asked && len(kept) == 0:
-		return undecided("the answers are neither success nor refusal")
+	case w.sure, len(w.kept) == 0 && len(w.got) > 1:
+		return found(fmt.Sprintf(message, strings.Join(w.got, ", ")), w.proof[:min(3, len(w.proof))]...)
+	case len(w.got) > 0 && len(w.kept) == 0:
+		return undecided("whether %s may (%s) is not known: give --config", w.got[0], unless)
+	case len(w.got) > 0:
+		return passedBecause("%s may and %s may not, it seems; --config would tell", strings.Join(w.got, ", "), strings.Join(w.kept, ", "))
 	}
 	return passed()
 }
@@ -187,32 +218,26 @@ var bolaList = Attack{
 		if !ok || q == nil || q.Required || in == "path" {
 			return skipped("the owner is not an optional parameter")
 		}
-		asked := 0
-		for _, p := range t.people {
-			lawful := no
-			if rule.Unless != "" {
-				lawful = t.grants(p, rule.Unless)
-			}
-			if p.UserID == "" || lawful != no || t.may(p, op) == no {
-				continue
-			}
-			if asked++; asked > 2 {
+		var w weighing
+		for _, p := range t.strangers(op) {
+			if len(w.got) > 1 && w.sure {
 				break
 			}
 			a := t.send(t.fresh(op).without(in, name).by(as(p)))
-			if !t.served(op, a) {
-				continue
-			}
+			other := ""
 			for _, item := range list(a.json) {
 				if v, there := item[name]; there && v != nil && text(v) != p.UserID {
-					return found(fmt.Sprintf("without %s %s gets what is of %s", name, p.Name, text(v)), t.proof("as "+p.Name+", whose user id is "+p.UserID, a))
+					other = text(v)
 				}
 			}
+			switch {
+			case t.served(op, a) && other != "":
+				w.add(true, p, t.lawful(p, op), t.proof(fmt.Sprintf("as %s, whose user id is %s, without %s: some is of %s", p.Name, p.UserID, name, other), a))
+			case a.hidden() || t.served(op, a):
+				w.add(false, p, t.lawful(p, op))
+			}
 		}
-		if asked == 0 {
-			return undecided("no identity surely may not see everybody's: give --config")
-		}
-		return passed()
+		return w.result(rule.Unless, "without "+name+" %s read what is another's")
 	},
 }
 
@@ -232,36 +257,24 @@ var bolaWrite = Attack{
 		if rule == nil || rule.Owner == "" {
 			return t.writeMade()
 		}
-		asked := 0
-		roles := map[string]bool{}
-		last := passed()
-		for _, p := range t.people {
-			lawful := no
-			if rule.Unless != "" {
-				lawful = t.grants(p, rule.Unless)
-			}
-			if lawful != no || t.may(p, op) == no || p.Role != "" && roles[p.Role] {
-				continue
-			}
-			roles[p.Role] = true
-			asked++
+		var w weighing
+		for _, p := range t.strangers(op) {
 			c := t.fresh(op)
 			if c == nil {
 				return undecided("there is no object of ours to try it on")
 			}
-			if c.object == nil || p.UserID != "" && text(c.object.id) == p.UserID || rule.Unless == "" && c.object.maker == p {
+			if c.object == nil || p.UserID != "" && text(c.object.id) == p.UserID || c.object.maker == p {
 				continue
 			}
-			res := judgeWrite(t.write(c, as(p), "as "+p.Name+", who does not own it"), p.Name+" changes what is another's")
-			if res.verdict != finding.Passed {
-				return res
+			tried := t.write(c, as(p), "as "+p.Name+", who does not own it")
+			switch res := judgeWrite(tried, ""); res.verdict {
+			case finding.Failed:
+				w.add(true, p, t.lawful(p, op), res.proof...)
+			case finding.Passed:
+				w.add(false, p, t.lawful(p, op))
 			}
-			last = res
 		}
-		if asked == 0 {
-			return undecided("no identity surely may not write everybody's: give --config and identities of other roles")
-		}
-		return last
+		return w.result(rule.Unless, "%s change what is another's")
 	},
 }
 
@@ -272,7 +285,7 @@ func (t *trial) writeMade() result {
 	if creator == nil {
 		return withheld("nobody knows whose the objects are: the document does not say (x-portreeve.object), and none can be made")
 	}
-	if t.policy != nil && len(op.needs) > 0 && op.Ext.Permission != "" {
+	if op.Ext.Permission != "" {
 		return skipped("a permission decides about it, and the document names no owner: see bfla-role")
 	}
 	maker, other, why := t.pair(creator, op)

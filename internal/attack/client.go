@@ -72,8 +72,25 @@ func newTransport(roots *x509.CertPool) *http.Transport {
 func (r *run) send(c *call) *answer {
 	a := r.attempts(c)
 	a.call = c
+	r.quota(a)
 	r.observe(a)
 	return a
+}
+
+var policyItem = regexp.MustCompile(`;\s*q=(\d+)(?:;[^,]*)?;\s*w=(\d+)`)
+
+// quota learns how much a caller may ask for, where the target says so (RateLimit-Policy): what is asked is then cut to it.
+func (r *run) quota(a *answer) {
+	if a.err != nil || a.call.as.who == nil || r.told.set() {
+		return
+	}
+	for _, m := range policyItem.FindAllStringSubmatch(strings.Join(a.header.Values("RateLimit-Policy"), ","), -1) {
+		count, _ := strconv.Atoi(m[1])
+		window, _ := strconv.Atoi(m[2])
+		if l := (Limit{count, time.Duration(window) * time.Second}); l.Window > r.told.Window {
+			r.told = l
+		}
+	}
 }
 
 func (r *run) attempts(c *call) *answer {

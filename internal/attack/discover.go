@@ -76,6 +76,7 @@ func (r *run) callers(op *operation) []*person {
 	}
 	byUse := func(a, b *person) int { return cmp.Compare(a.used, b.used) }
 	slices.SortStableFunc(likely, byUse)
+	slices.SortStableFunc(perhaps, byUse)
 	out := append(likely, perhaps...)
 	if op.public || op.optional {
 		return append([]*person{nil}, out...)
@@ -438,6 +439,11 @@ func (r *run) keep(op *operation, p *person, a *answer) *object {
 	}
 	if o.id == nil {
 		return nil
+	}
+	for _, known := range r.made {
+		if known.collection == o.collection && equal(known.id, o.id) && !known.gone {
+			return known
+		}
 	}
 	r.made = append(r.made, o)
 	return o

@@ -87,7 +87,7 @@ var missingChallenge = Attack{
 		Why: "Clients cannot tell what is asked of them, and guess.",
 		Fix: "Send WWW-Authenticate with each 401 (RFC 9110 §11.6.1), and no more in it than the scheme needs."},
 	detect: func(_ *run, a *answer) (bool, []string) {
-		if a.status != http.StatusUnauthorized {
+		if a.status != http.StatusUnauthorized || a.call.op.signIn { // a sign-in's 401 is about what it was sent, not about a credential
 			return false, nil
 		}
 		if a.header.Get("WWW-Authenticate") == "" {

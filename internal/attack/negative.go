@@ -21,7 +21,7 @@ func (r *run) few(op *operation, most int) int {
 	switch {
 	case op.limit.set() && op.limit.Count <= tightLimit:
 		return min(most, tightViolations)
-	case r.policy != nil && r.policy.Principal.set() && r.policy.Principal.Count <= 10*maxViolations:
+	case r.told.set() && r.told.Count <= 10*maxViolations, r.policy != nil && r.policy.Principal.set() && r.policy.Principal.Count <= 10*maxViolations:
 		return min(most, maxViolations/2)
 	}
 	return most

@@ -55,6 +55,7 @@ type run struct {
 	report   *finding.Report
 	patience time.Duration
 
+	told     Limit // what the target says a caller may ask for
 	requests int
 	silence  int // calls in a row without an answer
 	interval time.Duration

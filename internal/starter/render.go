@@ -269,7 +269,19 @@ func (p *Proposal) path(pointer string) string {
 		case plainName(name):
 			b.WriteString("." + name)
 		default:
-			b.WriteString("['" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(name) + "']")
+			b.WriteString("['")
+			for _, r := range name {
+				switch {
+				case r == '\\' || r == '\'':
+					b.WriteRune('\\')
+					b.WriteRune(r)
+				case r < ' ': // never raw in a string, RFC 9535 §2.3.1.1
+					fmt.Fprintf(&b, `\u%04x`, r)
+				default:
+					b.WriteRune(r)
+				}
+			}
+			b.WriteString("']")
 		}
 		n = tree.At(n, "/"+token)
 	}

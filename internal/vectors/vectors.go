@@ -36,3 +36,22 @@ func exists(p string) bool {
 	_, err := os.Stat(p)
 	return err == nil
 }
+
+// Fetched returns a document that the end-to-end tests took from a package registry into their cache. It skips the test
+// where they have not run.
+func Fetched(t testing.TB, name string) string {
+	t.Helper()
+	dir := os.Getenv("PORTREEVE_E2E_CACHE")
+	if dir == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			base = os.TempDir()
+		}
+		dir = filepath.Join(base, "portreeve-e2e")
+	}
+	p := filepath.Join(dir, "documents", name)
+	if !exists(p) {
+		t.Skipf("SKIPPED: the document %q is missing; go -C e2e test -run Documents fetches it", name)
+	}
+	return p
+}

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -90,7 +91,8 @@ func (n *node) child(part string, names []string) (*node, []string, error) {
 		}
 	}
 	next := new(node)
-	n.mixed = append(n.mixed, mixedNode{m, next})
+	i, _ := slices.BinarySearchFunc(n.mixed, m, func(a mixedNode, b mixed) int { return a.pattern.before(b) })
+	n.mixed = slices.Insert(n.mixed, i, mixedNode{m, next})
 	return next, names, nil
 }
 
@@ -118,6 +120,13 @@ func parseMixed(part string) (mixed, error) {
 		m.names = append(m.names, name)
 		part = after
 	}
+}
+
+// before orders templates of one place, so that none depends on where in the document it stands: more literal at the left
+// first, then more literal in all, then fewer variables.
+func (m mixed) before(o mixed) int {
+	return cmp.Or(cmp.Compare(len(o.literals[0]), len(m.literals[0])), cmp.Compare(len(strings.Join(o.literals, "")), len(strings.Join(m.literals, ""))),
+		cmp.Compare(len(m.names), len(o.names)), slices.Compare(m.literals, o.literals))
 }
 
 // match cuts an escaped segment by the template; each variable takes as little as its following literal allows, and

@@ -3,6 +3,7 @@ package attack
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/finding"
@@ -76,12 +77,13 @@ func (t *trial) lawful(p *person, op *operation) knowledge {
 	return t.grants(p, op.Ext.Object.Unless)
 }
 
-// strangers are who may call an operation on their own objects and perhaps not on others', one of each role.
-func (t *trial) strangers(op *operation) []*person {
+// strangers are who may call an operation on their own objects and perhaps not on others', one of each role. None of them is
+// an owner.
+func (t *trial) strangers(op *operation, owners ...*person) []*person {
 	var out []*person
 	roles := map[string]bool{}
 	for _, p := range t.people {
-		if t.lawful(p, op) == yes || t.may(p, op) == no || p.Role != "" && roles[p.Role] {
+		if slices.Contains(owners, p) || t.lawful(p, op) == yes || t.may(p, op) == no || p.Role != "" && roles[p.Role] {
 			continue
 		}
 		roles[p.Role] = true
@@ -258,12 +260,14 @@ var bolaWrite = Attack{
 			return t.writeMade()
 		}
 		var w weighing
-		for _, p := range t.strangers(op) {
+		mine := t.fresh(op)
+		if mine == nil || mine.object == nil {
+			return undecided("there is no object of ours to try it on")
+		}
+		for _, p := range t.strangers(op, mine.object.maker) {
 			c := t.fresh(op)
-			if c == nil {
-				return undecided("there is no object of ours to try it on")
-			}
-			if c.object == nil || p.UserID != "" && text(c.object.id) == p.UserID || c.object.maker == p {
+			_, _, byID := requestExpression(rule.Owner) // the object's id is its owner's
+			if c == nil || c.object == nil || byID && text(c.object.id) == p.UserID || c.object.maker == p {
 				continue
 			}
 			tried := t.write(c, as(p), "as "+p.Name+", who does not own it")

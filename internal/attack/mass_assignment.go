@@ -162,7 +162,11 @@ func (t *trial) readBack(c *call, a *answer) (seen any, proof []finding.Exchange
 	if read == nil || id == nil || !read.reached {
 		return a.json, proof, false
 	}
-	readers := append([]*person{c.as.who}, t.callers(read)...)
+	readers := []*person{c.as.who}
+	if read.Ext.Object != nil {
+		readers = append(readers, t.readers(read)...) // it may be another's by now
+	}
+	readers = append(readers, t.callers(read)...)
 	for _, p := range readers[:min(4, len(readers))] {
 		look := t.bare(read, p)
 		for k, v := range parents {

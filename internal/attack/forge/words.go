@@ -7,7 +7,7 @@ func Words(more ...string) []string {
 }
 
 var words = []string{
-	"secret", "Secret", "SECRET", "secretkey", "secret-key", "secret_key", "SECRET_KEY", "secretKey", "my-secret", "my_secret", "mysecret", "mysecretkey",
+	"secret", "secret1", "secret12", "secret123", "secret1234", "secret!", "Secret", "SECRET", "secretkey", "secret-key", "secret_key", "SECRET_KEY", "secretKey", "my-secret", "my_secret", "mysecret", "mysecretkey",
 	"my-secret-key", "my_secret_key", "supersecret", "super-secret", "super_secret", "super-secret-key", "supersecretkey", "topsecret", "top-secret",
 	"s3cr3t", "s3cret", "shhhh", "shhhhh", "shhhhhared-secret", "shared-secret", "jwt", "jwtsecret", "jwt-secret", "jwt_secret", "JWT_SECRET", "jwt_secret_key",
 	"jwtSecret", "jwt-key", "jwtkey", "jwttoken", "token", "tokensecret", "token-secret", "token_secret", "access", "access-secret", "accesstoken",

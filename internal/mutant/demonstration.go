@@ -1,0 +1,158 @@
+package mutant
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/attack"
+	"github.com/portreeve/portreeve/internal/compile"
+	"github.com/portreeve/portreeve/internal/demo"
+	"github.com/portreeve/portreeve/internal/deployment"
+	"github.com/portreeve/portreeve/internal/store/sqlite"
+)
+
+// Demonstration returns the options for the plan of the demonstration, whose API stands behind each mutant with every
+// fault it has: nothing but the gate keeps them from being found. dir is for its files and databases.
+func Demonstration(dir string) (Options, error) {
+	// Nothing listens at these addresses: mutants have their own.
+	path, err := demo.Settings{URL: "http://127.0.0.1:8080", Hosts: []string{}, Listen: "127.0.0.1:8080", Admin: "127.0.0.1:9443", Upstream: "http://127.0.0.1:9000"}.WriteFiles(dir)
+	if err != nil {
+		return Options{}, err
+	}
+	now := time.Now()
+	p, err := compile.Load(path, now)
+	if err != nil {
+		return Options{}, err
+	}
+	promise, err := attack.Load("", path, now)
+	if err != nil {
+		return Options{}, err
+	}
+	o := Options{Plan: p, Promise: promise, API: naked(dir), Store: OpenStore}
+	for _, d := range demo.People() {
+		password, err := demo.NewPassword(rand.Reader)
+		if err != nil {
+			return Options{}, err
+		}
+		o.People = append(o.People, Person{Name: d.Name, Role: d.Role, UserID: d.Subject(), Password: password, AMR: d.AMR})
+	}
+	return o, nil
+}
+
+// OpenStore opens the store of a stand.
+func OpenStore(ctx context.Context, path string) (deployment.Store, error) {
+	return sqlite.Open(ctx, path, sqlite.Options{Create: true})
+}
+
+// naked starts the demonstration's API, each time on a database of its own.
+func naked(dir string) API {
+	var count atomic.Int64
+	return func(ctx context.Context, ids []attack.Identity) (string, func(), error) {
+		path := filepath.Join(dir, fmt.Sprintf("naked-%d.db", count.Add(1)))
+		db, err := sqlite.OpenScratch(ctx, path)
+		if err != nil {
+			return "", nil, err
+		}
+		stop := func() {
+			db.Close()
+			for _, suffix := range []string{"", "-wal", "-shm"} {
+				os.Remove(path + suffix) // the directory goes at the end, too
+			}
+		}
+		people := make([]demo.Identity, len(ids))
+		for i, id := range ids {
+			n, err := strconv.Atoi(id.UserID)
+			if err != nil {
+				stop()
+				return "", nil, fmt.Errorf("reading the user id of %s: %w", id.Name, err)
+			}
+			people[i] = demo.Identity{Name: id.Name, Role: id.Role, UserID: n, Password: id.Password}
+		}
+		if err := demo.SeedNaked(ctx, db, people); err != nil {
+			stop()
+			return "", nil, err
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			stop()
+			return "", nil, fmt.Errorf("listening: %w", err)
+		}
+		s := &http.Server{Handler: talkative(demo.Naked(db)), ReadHeaderTimeout: 10 * time.Second}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = s.Serve(l)
+		}()
+		return "http://" + l.Addr().String(), func() {
+			s.Close()
+			<-done
+			stop()
+		}, nil
+	}
+}
+
+// talkative lets an API say more than its document declares: each object of a success has one member that nobody knows.
+// Without it, a gate that lets undeclared fields pass would show only where the API happens to have any.
+func talkative(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := &answer{head: http.Header{}, status: http.StatusOK}
+		next.ServeHTTP(a, r)
+		body := a.body.Bytes()
+		if a.status/100 == 2 && a.head.Get("Content-Type") == "application/json" {
+			if more, ok := withOneMore(body); ok {
+				body = more
+			}
+		}
+		for name, values := range a.head {
+			w.Header()[name] = values
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		w.WriteHeader(a.status)
+		if a.status != http.StatusNoContent {
+			w.Write(body)
+		}
+	})
+}
+
+func withOneMore(body []byte) ([]byte, bool) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return nil, false
+	}
+	add := func(v any) {
+		if m, ok := v.(map[string]any); ok {
+			m["inner_note"] = "nobody outside should read this"
+		}
+	}
+	add(v)
+	if items, ok := v.([]any); ok {
+		for _, item := range items {
+			add(item)
+		}
+	}
+	b, err := json.Marshal(v)
+	return b, err == nil
+}
+
+// answer holds what a handler writes.
+type answer struct {
+	head   http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header         { return a.head }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }

@@ -134,36 +134,16 @@ func (e *evaluation) remembers(s *subschema, v ref) bool {
 		return false
 	}
 	n := e.tree.at(v)
-	return n.holdsAny(v) || n.size() >= weight || e.program.dynamic
+	return n.holdsAny(v) || n.size() >= weight || s.dynamic != nil
 }
 
 // judge is eval without memory.
 func (e *evaluation) judge(s *subschema, v ref, m mode) bool {
-	if e.tree.at(v).is(cutFlag) {
-		return e.cut(s, v, m)
-	}
 	ok := e.assert(s, v, m)
 	if s.inPlace && (ok || e.report != nil) {
 		ok = e.combine(s, v, m) && ok
 	}
 	return ok && e.others(s, v, m)
-}
-
-// cut judges a value that is known to fail, and of which not all is in the tree: only what is certain is told.
-func (e *evaluation) cut(s *subschema, v ref, m mode) bool {
-	if e.report == nil {
-		return false
-	}
-	switch kind := e.tree.kind(v); {
-	case kind == Object && s.object != nil:
-		e.most(s.object.most, e.tree.members(v, s.object.most), "max_properties", "member")
-	case kind == Array && s.array != nil:
-		e.most(s.array.most, e.tree.items(v, s.array.most), "max_items", "item")
-	}
-	for _, c := range s.allOf {
-		e.eval(c, v, m)
-	}
-	return false
 }
 
 // combine judges by all that applies to the same value.

@@ -97,17 +97,18 @@ func (p *parser) value(b *bounds) error {
 	var err error
 	switch kind {
 	case Object, Array:
-		if b.refuses(kind) {
-			p.into, flags = nil, cutFlag
+		cut := b.refuses(kind) != ""
+		if cut {
+			p.into = nil
 		}
-		cut := false
+		full := false
 		if kind == Object {
-			cut, err = p.object(b)
+			full, err = p.object(b)
 		} else {
-			cut, err = p.array(b)
+			full, err = p.array(b)
 		}
-		if p.into = t; cut {
-			flags = cutFlag
+		if p.into = t; t != nil && (cut || full) {
+			flags, t.cut = cutFlag, true
 		}
 	case String:
 		var escaped bool
@@ -161,7 +162,7 @@ func (p *parser) more(closing byte) (bool, error) {
 }
 
 // array reads an array and tells whether it has more items than its bounds let it have; those are not recorded.
-func (p *parser) array(b *bounds) (cut bool, err error) {
+func (p *parser) array(b *bounds) (full bool, err error) {
 	if err := p.enter(); err != nil {
 		return false, err
 	}
@@ -171,20 +172,20 @@ func (p *parser) array(b *bounds) (cut bool, err error) {
 	}
 	for n, more := 0, true; more; n++ {
 		if b.fullOf(Array, n) {
-			p.into, cut = nil, true
+			p.into, full = nil, true
 		}
 		if err = p.value(b.item(n)); err != nil {
-			return cut, err
+			return full, err
 		}
 		if more, err = p.more(']'); err != nil {
-			return cut, err
+			return full, err
 		}
 	}
-	return cut, nil
+	return full, nil
 }
 
 // object is array for members.
-func (p *parser) object(b *bounds) (cut bool, err error) {
+func (p *parser) object(b *bounds) (full bool, err error) {
 	if err := p.enter(); err != nil {
 		return false, err
 	}
@@ -195,17 +196,17 @@ func (p *parser) object(b *bounds) (cut bool, err error) {
 	var seen names
 	for n, more := 0, true; more; n++ {
 		if b.fullOf(Object, n) {
-			p.into, cut = nil, true
+			p.into, full = nil, true
 		}
 		start := p.i
 		escaped, err := p.name(&seen)
 		if err != nil {
-			return cut, err
+			return full, err
 		}
 		end := p.i
 		if t := p.into; t != nil {
 			if t.nodes.n >= maxNodes {
-				return cut, p.fail("values")
+				return full, p.fail("values")
 			}
 			flags := uint32(0)
 			if escaped {
@@ -215,16 +216,16 @@ func (p *parser) object(b *bounds) (cut bool, err error) {
 			*t.nodes.at(at) = node{uint32(start), uint32(end), at + 1 | flags}
 		}
 		if err = p.colon(); err != nil {
-			return cut, err
+			return full, err
 		}
 		if err = p.value(b.member(p.s, start, end, escaped)); err != nil {
-			return cut, err
+			return full, err
 		}
 		if more, err = p.more('}'); err != nil {
-			return cut, err
+			return full, err
 		}
 	}
-	return cut, nil
+	return full, nil
 }
 
 // name reads a member's name, which must be new, and tells whether it has escapes.

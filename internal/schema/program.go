@@ -168,8 +168,17 @@ func (p *Program) judge(text string, v Viewer) (*walk, error) {
 
 func (w *walk) body(text string) error {
 	p := w.program
-	if err := parse(&w.tree, text, p.options.MaxDepth, p.options.MaxValues, p.bounds); err != nil {
+	var b *bounds
+	if len(text) > smallBody {
+		b = p.bounds
+	}
+	if err := parse(&w.tree, text, p.options.MaxDepth, p.options.MaxValues, b); err != nil {
 		return failure(err)
+	}
+	if w.tree.cut {
+		w.report = new(report)
+		w.tellCut(b, 0)
+		return &Failure{w.report.violations}
 	}
 	if p.meets {
 		w.memo.begin(w.tree.nodes.n)

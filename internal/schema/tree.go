@@ -35,7 +35,7 @@ const (
 	maskShift   = 26
 	changedFlag = 1 << 29 // something below it leaves or is masked
 	escapedFlag = 1 << 30 // a string with escapes
-	cutFlag     = 1 << 31 // it is too much or of another type than the schema lets it be: not all of it is in the tree
+	cutFlag     = 1 << 31 // it breaks its bounds, and not all of it is in the tree
 )
 
 func (n *node) after() uint32       { return n.word & maxNodes }
@@ -86,6 +86,7 @@ type ref uint32
 type tree struct {
 	s     string
 	nodes arena[node]
+	cut   bool // not all of the text is in it
 
 	plainOf ref // the string unescaped last
 	plain   string

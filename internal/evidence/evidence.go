@@ -321,7 +321,7 @@ func states(e *Evidence, c *catalogue.Catalogue) {
 			part++
 		}
 	}
-	t := Test{By: "prove/states", Value: control.Yes, When: e.Collected, Reason: fmt.Sprintf("of %d critical controls %d have a gap, %d are not evidenced, %d are partial", all, gaps, silent, part)}
+	t := Test{By: noGap, Value: control.Yes, When: e.Collected, Reason: fmt.Sprintf("of %d critical controls %d have a gap, %d are not evidenced, %d are partial", all, gaps, silent, part)}
 	switch {
 	case gaps > 0:
 		t.Value = control.No

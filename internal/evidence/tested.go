@@ -208,13 +208,27 @@ func (f *Facet) settle() {
 	}
 }
 
+// Computed are the tests that evidence makes of itself, with the controls they are about.
+var Computed = []struct {
+	By       string
+	Controls []control.ID
+}{
+	{attackReport, []control.ID{"assure.dynamic-scan"}},
+	{noGap, []control.ID{"gov.critical-controls"}},
+}
+
+const (
+	attackReport = "prove/attack-report"
+	noGap        = "prove/states"
+)
+
 // of is what one test came to.
 func (t *tests) of(by string) Test {
 	kind, _, _ := strings.Cut(by, "/")
 	switch {
-	case by == "prove/attack-report":
+	case by == attackReport:
 		return t.attackReport()
-	case by == "prove/states":
+	case by == noGap:
 		return Test{By: by, Value: control.NotRun} // settled when all others are
 	case kind != "attack" && kind != "check":
 		return Test{By: by, Value: control.NotRun, Reason: "no result of it can be given yet"}
@@ -274,7 +288,7 @@ func (t *tests) of(by string) Test {
 
 // attackReport is whether an attack on this very plan was made, and lately.
 func (t *tests) attackReport() Test {
-	out := Test{By: "prove/attack-report", Value: control.NotRun, Reason: "no accepted report of an attack: portreeve attack --report json=FILE"}
+	out := Test{By: attackReport, Value: control.NotRun, Reason: "no accepted report of an attack: portreeve attack --report json=FILE"}
 	switch {
 	case t.attacks == 0:
 	case t.now.Sub(t.ended) > t.age:

@@ -136,7 +136,7 @@ func (b *bundler) entity(n *tree.Node, f field) {
 		switch {
 		case f.of == "Schema":
 			b.refer(ref, f.of)
-		case f.referable(b.version):
+		case f.referable(b.version) && (f.of != "Path Item" || b.version > v30): // 3.0 has no names for path items
 			b.refer(ref, f.of)
 			return
 		case f.of == "Path Item" && b.local(ref):

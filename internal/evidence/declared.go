@@ -278,7 +278,7 @@ func required(v *view, id control.ID) said {
 		}
 	}
 	if len(open) > 0 {
-		s.facts = append(s.facts, Fact{What: fmt.Sprintf("%d operations are open to anybody, %d of them with a reason and an approver: %s", len(open), approved, strings.Join(some(open, 8), ", "))})
+		s.facts = append(s.facts, Fact{What: fmt.Sprintf("open to anybody: %d, of which %d have a reason and an approver: %s", len(open), approved, strings.Join(some(open, 8), ", "))})
 		if approved < len(open) && s.value == control.Yes {
 			s.value, s.reason = control.Partly, fmt.Sprintf("%s; %d are open to anybody without a reason and an approver", s.reason, len(open)-approved)
 		}

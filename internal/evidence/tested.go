@@ -262,6 +262,9 @@ func (t *tests) of(by string) Test {
 	}
 	slices.Sort(out.Results)
 	where := fmt.Sprintf("%d of %d times", out.Passed, out.Passed+out.Failed+out.Undecided)
+	if out.Passed == 1 && out.Failed+out.Undecided == 0 {
+		where = "once"
+	}
 	switch {
 	case out.Failed > 0 && !grave:
 		out.Value, out.Reason = control.Partly, "it failed with findings of low severity alone"

@@ -2,6 +2,9 @@ package schema
 
 import (
 	"errors"
+	"math/big"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -110,6 +113,44 @@ func TestEventFieldsAreTokens(t *testing.T) {
 		"event:  x\ndata: 1\n\n", "id: " + strings.Repeat("a", 129) + "\ndata: 1\n\n", "data: 1\nevent: a b\n\n"} {
 		if got, err := split(in); !errors.Is(err, ErrFraming) || got != "" {
 			t.Errorf("%q: got %q %v", in, got, err)
+		}
+	}
+}
+
+// Numbers are compared and divided as exactly as rationals are.
+func TestDecimalsAgreeWithRationals(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	number := func() string {
+		text := [...]string{"", "-"}[rng.IntN(2)] + strconv.Itoa(rng.IntN([...]int{1, 10, 1000, 1 << 40}[rng.IntN(4)]+1))
+		if rng.IntN(2) == 0 {
+			text += "." + [...]string{"0", "5", "25", "500", "125", "333"}[rng.IntN(6)]
+		}
+		if rng.IntN(3) == 0 {
+			text += "e" + strconv.Itoa(rng.IntN(60)-30)
+		}
+		if rng.IntN(20) == 0 {
+			text = "123456789012345678901234567890" + text[1:]
+		}
+		return text
+	}
+	for range 20_000 {
+		a, b := number(), number()
+		if strings.Count(a, "-") > 1 && strings.HasPrefix(a, "1234") || strings.Count(a, ".") > 1 {
+			continue
+		}
+		x, okX := new(big.Rat).SetString(a)
+		y, okY := new(big.Rat).SetString(b)
+		if !okX || !okY {
+			continue
+		}
+		d, unit := decimalOf(a), boundOf(y)
+		if got, want := d.compare(unit.decimal), x.Cmp(y); (got < 0) != (want < 0) || (got > 0) != (want > 0) {
+			t.Fatalf("%s to %s: got %d, want %d", a, b, got, want)
+		}
+		if y.Sign() > 0 {
+			if got, want := d.isMultipleOf(unit.decimal), new(big.Rat).Quo(x, y).IsInt(); got != want {
+				t.Fatalf("%s of %s: got %v, want %v", a, b, got, want)
+			}
 		}
 	}
 }

@@ -21,6 +21,8 @@ type Attack struct {
 	merge bool
 	// unreached: it needs no valid call.
 	unreached bool
+	// exhausts: the target may let nobody in after it.
+	exhausts bool
 }
 
 // result is what a trial came to. The zero value claims nothing.

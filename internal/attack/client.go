@@ -74,6 +74,9 @@ func (r *run) send(c *call) *answer {
 	a.call = c
 	r.quota(a)
 	r.observe(a)
+	if c.op != nil && c.op.creates() && c.base == "" && a.ok() {
+		r.keep(c.op, c.as.who, a) // whatever was made is removed at the end
+	}
 	return a
 }
 

@@ -133,7 +133,7 @@ func (t *trial) create(c *call, cr credential, note string) write {
 		}
 		return w
 	}
-	o := t.keep(op, op.caller, a)
+	o := t.keep(op, cr.who, a)
 	read := t.item(http.MethodGet, op.Path)
 	if o == nil || read == nil || !read.reached {
 		if showsAny(a, nil, words(c.body)) && a.status == http.StatusCreated {

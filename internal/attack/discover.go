@@ -213,6 +213,9 @@ func (r *run) soft404(a *answer) bool {
 	if n == nil || n.err != nil || !n.ok() || !a.ok() || n.media != a.media {
 		return false
 	}
+	if n.cut || a.cut {
+		return n.cut && a.cut
+	}
 	return n.plain(n.call.path) == a.plain(a.call.target()) || len(n.body) > 0 && len(n.body) == len(a.body)
 }
 
@@ -353,10 +356,6 @@ func (r *run) guesses(q *spec.Parameter) []any {
 
 // learn takes ids and objects from an answer.
 func (r *run) learn(op *operation, p *person, a *answer) {
-	if op.creates() {
-		r.keep(op, p, a)
-		return
-	}
 	if !op.safe() || !a.hasJSON {
 		return
 	}
@@ -418,6 +417,9 @@ func idOf(m map[string]any, param string) any {
 func (r *run) keep(op *operation, p *person, a *answer) *object {
 	if !a.ok() {
 		return nil
+	}
+	if p == nil {
+		p = op.caller // who may remove it, if anybody
 	}
 	o := &object{collection: op.Path, maker: p, parents: map[string]any{}}
 	for _, q := range op.Parameters {

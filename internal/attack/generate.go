@@ -152,9 +152,7 @@ func (g *generator) str(parts []*tree.Node) any {
 	if pattern := keyword(parts, "pattern").Str(); pattern != "" {
 		word = g.matching(pattern, int(min(least, 1000)))
 	}
-	for utf8.RuneCountInString(word) < int(min(least, 10_000)) {
-		word += "a"
-	}
+	word += strings.Repeat("a", max(0, int(min(least, 10_000))-utf8.RuneCountInString(word)))
 	if limited && utf8.RuneCountInString(word) > int(most) {
 		word = string([]rune(word)[:int(most)])
 	}
@@ -306,10 +304,7 @@ func (g *generator) violations(n *tree.Node, valid any, typed bool) []violation 
 		}
 		if most, ok := bound(parts, "maxLength", less); ok && most <= 10_000 {
 			longer := text(valid)
-			for utf8.RuneCountInString(longer) <= int(most) {
-				longer += "a"
-			}
-			add(longer)
+			add(longer + strings.Repeat("a", max(1, int(most)+1-utf8.RuneCountInString(longer))))
 		}
 		if least, ok := bound(parts, "minLength", greater); ok && least >= 1 {
 			add(string([]rune(text(valid))[:max(0, min(int(least)-1, utf8.RuneCountInString(text(valid))))]))

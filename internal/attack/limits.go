@@ -72,6 +72,7 @@ func comeBack(a *answer, window time.Duration) string {
 }
 
 var operationLimit = Attack{
+	exhausts: true,
 	Rule: finding.Rule{ID: "rate-limit", Title: "An operation's own limit does not hold", Severity: finding.Medium, CWE: []int{770, 799},
 		OWASP2019: []string{"API4"}, OWASP2023: []string{"API4"}, Controls: ids("limit.endpoint", "limit.retry-after"),
 		Why: "A few clients use up what an expensive operation needs, for everybody.",
@@ -102,6 +103,7 @@ var operationLimit = Attack{
 const passwordGuesses = 12
 
 var loginLimit = Attack{
+	exhausts: true,
 	Rule: finding.Rule{ID: "login-limit", Title: "Passwords can be guessed as fast as anybody likes", Severity: finding.High, CWE: []int{307},
 		OWASP2019: []string{"API2", "API4"}, OWASP2023: []string{"API2", "API4"}, Controls: ids("authn.bruteforce", "limit.retry-after"),
 		Why: "Lists of leaked passwords are tried in minutes.",
@@ -129,6 +131,7 @@ var loginLimit = Attack{
 }
 
 var principalLimit = Attack{
+	exhausts: true,
 	Rule: finding.Rule{ID: "principal-limit", Title: "A caller's overall limit does not hold", Severity: finding.Medium, CWE: []int{770, 799},
 		OWASP2019: []string{"API4"}, OWASP2023: []string{"API4"}, Controls: ids("limit.global", "limit.algorithm"),
 		Why: "One caller copies everything, or keeps the API busy for all others.",
@@ -172,6 +175,7 @@ func (t *trial) cheap() (*operation, *person) {
 }
 
 var limitEvasion = Attack{
+	exhausts: true,
 	Rule: finding.Rule{ID: "limit-evasion", Title: "A limit is evaded by a header or another credential", Severity: finding.Medium, CWE: []int{770, 348},
 		OWASP2019: []string{"API4"}, OWASP2023: []string{"API4"}, Controls: ids("limit.client-identity"),
 		Why: "If what is counted is chosen by the caller, there is no limit.",
@@ -234,6 +238,7 @@ func (t *trial) unlimited(op *operation) bool {
 }
 
 var credentialGuessing = Attack{
+	exhausts: true,
 	Rule: finding.Rule{ID: "credential-guessing", Title: "Keys and tokens can be guessed as fast as anybody likes", Severity: finding.Medium, CWE: []int{307},
 		OWASP2019: []string{"API2"}, OWASP2023: []string{"API2"}, Controls: ids("authn.bruteforce", "limit.retry-after"),
 		Why: "Leaked lists of keys are tried until one fits.",

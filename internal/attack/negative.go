@@ -115,9 +115,6 @@ func (t *trial) variants(list []variant, most int) result {
 		if !a.ok() || t.soft404(a) {
 			continue
 		}
-		if op.creates() {
-			t.keep(op, c.as.who, a)
-		}
 		if taken = append(taken, v.what); len(proof) < 2 {
 			proof = append(proof, t.proof(v.what, a))
 		}

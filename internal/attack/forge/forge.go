@@ -150,13 +150,10 @@ type Stranger struct {
 	ed  ed25519.PrivateKey
 }
 
-// NewStranger makes the keys.
+// NewStranger makes the keys, but for the RSA key, which takes long and is made when it is needed.
 func NewStranger() (*Stranger, error) {
 	s := &Stranger{ec: map[string]*ecdsa.PrivateKey{}}
 	var err error
-	if s.rsa, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-		return nil, fmt.Errorf("making a key: %w", err)
-	}
 	for alg, curve := range map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()} {
 		if s.ec[alg], err = ecdsa.GenerateKey(curve, rand.Reader); err != nil {
 			return nil, fmt.Errorf("making a key: %w", err)
@@ -176,6 +173,11 @@ func (s *Stranger) Sign(header, claims map[string]any, alg string) (string, erro
 	text, err := signing(With(header, map[string]any{"alg": alg}), claims)
 	if err != nil {
 		return "", err
+	}
+	if s.rsa == nil && (strings.HasPrefix(alg, "RS") || strings.HasPrefix(alg, "PS")) {
+		if s.rsa, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+			return "", fmt.Errorf("making a key: %w", err)
+		}
 	}
 	var sig []byte
 	switch alg {

@@ -148,7 +148,7 @@ func (g *graph) resolve(ref string) target {
 		return t
 	}
 	var t target
-	if pointer, err := url.PathUnescape(strings.TrimPrefix(ref, "#")); err == nil && strings.HasPrefix(ref, "#") {
+	if pointer, ok := pointerOf(ref); ok {
 		const components = "/components/schemas/"
 		if name, ok := strings.CutPrefix(pointer, components); ok && !strings.Contains(name, "/") {
 			t = target{g.byName[unescape(name)], pointer}
@@ -158,6 +158,13 @@ func (g *graph) resolve(ref string) target {
 	}
 	g.targets[ref] = t
 	return t
+}
+
+// pointerOf is the JSON pointer of a local reference (RFC 6901 §6).
+func pointerOf(ref string) (string, bool) {
+	fragment, local := strings.CutPrefix(ref, "#")
+	pointer, err := url.PathUnescape(fragment)
+	return pointer, local && err == nil
 }
 
 func unescape(token string) string {

@@ -124,6 +124,9 @@ func (p *Proposal) annotates() bool {
 			return true
 		}
 	}
+	if len(p.Parameters) > 0 {
+		return true
+	}
 	for _, s := range p.Schemes {
 		if s.Change != nil {
 			return true
@@ -167,6 +170,7 @@ func (p *Proposal) Overlay() []byte {
 			p.renderOperation(&w, o)
 		}
 	}
+	p.renderParameters(&w)
 	if len(p.Fields) > 0 {
 		w.blank()
 		w.line(1, "# Fields. personal is only a mark: add permission, or mask: email, last4 or full with unmask, to hide one.")
@@ -269,22 +273,29 @@ func (p *Proposal) path(pointer string) string {
 		case plainName(name):
 			b.WriteString("." + name)
 		default:
-			b.WriteString("['")
-			for _, r := range name {
-				switch {
-				case r == '\\' || r == '\'':
-					b.WriteRune('\\')
-					b.WriteRune(r)
-				case r < ' ': // never raw in a string, RFC 9535 §2.3.1.1
-					fmt.Fprintf(&b, `\u%04x`, r)
-				default:
-					b.WriteRune(r)
-				}
-			}
-			b.WriteString("']")
+			b.WriteString("[" + literal(name) + "]")
 		}
 		n = tree.At(n, "/"+token)
 	}
+	return b.String()
+}
+
+// literal is a string of a query.
+func literal(s string) string {
+	var b strings.Builder
+	b.WriteByte('\'')
+	for _, r := range s {
+		switch {
+		case r == '\\' || r == '\'':
+			b.WriteRune('\\')
+			b.WriteRune(r)
+		case r < ' ': // never raw, RFC 9535 §2.3.1.1
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('\'')
 	return b.String()
 }
 

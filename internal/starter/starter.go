@@ -38,6 +38,7 @@ type Proposal struct {
 	Schemes        []Scheme
 	Operations     []*Operation
 	Fields         []*Field
+	Parameters     []*Parameter // taken out
 	Roles          []Role
 	Decisions      []string // what a person must decide, as sentences
 
@@ -116,6 +117,7 @@ func Propose(d *spec.Document, o Options) (*Proposal, error) {
 	}
 	p.operations()
 	p.security()
+	p.parameters()
 	p.schemas = newGraph(d)
 	p.reach()
 	p.owners()
@@ -192,6 +194,7 @@ func (p *Proposal) decide() {
 	p.list("are public in the document: say why and who agreed (comments in the overlay), or remove security: [] there", p.match(func(o *Operation) bool { return o.Public && o.op.Ext.Public == nil }))
 	p.list("can be called without a credential, so that no permission is asked: decide whether they should be", p.match(func(o *Operation) bool { return o.anonymous }))
 	p.list("name servers of their own; the gate sends them to upstream.url like all others", p.match(func(o *Operation) bool { return p.doc.Node(o.op.Pointer).Get("servers") != nil }))
+	p.list("take a parameter that OpenAPI gives no form, so that it is taken out and refused: describe it in another style", p.formlessOnes())
 	p.decision("help.contact: whom to tell about a weakness; it is served as /.well-known/security.txt")
 	p.decision("url and tls: compulsory before the gate listens beyond this machine")
 }
@@ -202,6 +205,14 @@ func (p *Proposal) match(f func(*Operation) bool) []string {
 		if !op.remove && f(op) {
 			out = append(out, op.String())
 		}
+	}
+	return out
+}
+
+func (p *Proposal) formlessOnes() []string {
+	var out []string
+	for _, x := range p.Parameters {
+		out = append(out, x.of.String()+" "+quoted(x.Name))
 	}
 	return out
 }

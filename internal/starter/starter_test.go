@@ -406,3 +406,46 @@ func TestBox(t *testing.T) {
 		t.Errorf("the token endpoint would stop working: %+v", f)
 	}
 }
+
+// TestFormless: what OpenAPI gives no form is taken out, wherever it stands, and nothing else is.
+func TestFormless(t *testing.T) {
+	const document = `openapi: 3.0.3
+info: {title: T, version: '1'}
+paths:
+  /a:
+    parameters: [{name: "it's", in: query, style: deepObject, schema: {type: array, items: {type: string}}}]
+    get:
+      parameters:
+        - {name: page, in: query, schema: {type: integer}}
+        - {name: filter, in: query, style: deepObject, explode: true, schema: {type: object, properties: {x: {type: string}}}}
+        - {name: list, in: query, style: deepObject, explode: true, schema: {type: array, items: {type: string}}}
+        - {$ref: '#/components/parameters/Odd'}
+        - {name: last, in: query, style: pipeDelimited, explode: false, schema: {type: array, items: {type: string}}}
+      responses: {default: {description: d}}
+    post:
+      parameters: [{$ref: '#/components/parameters/Odd'}]
+      responses: {default: {description: d}}
+components:
+  parameters:
+    Odd: {$ref: '#/components/parameters/Odder'}
+    Odder: {name: odd, in: query, style: pipeDelimited, explode: true, schema: {type: array, items: {type: string}}}
+`
+	p, made := propose(t, document, Options{})
+	var out []string
+	for _, x := range p.Parameters {
+		out = append(out, x.Name)
+	}
+	if diff := cmp.Diff([]string{"it's", "list", "odd", "odd"}, out); diff != "" {
+		t.Error(diff)
+	}
+	var kept []string
+	for _, prm := range operation(t, made, "GET", "/a").Request.Parameters {
+		kept = append(kept, prm.Name)
+	}
+	if diff := cmp.Diff([]string{"page", "filter", "last"}, kept); diff != "" {
+		t.Error(diff)
+	}
+	if !slices.ContainsFunc(p.Decisions, func(s string) bool { return strings.Contains(s, "OpenAPI gives no form") }) {
+		t.Errorf("nobody is told: %v", p.Decisions)
+	}
+}

@@ -154,12 +154,12 @@ func chain(t testing.TB, how, credential string) func() {
 
 var chains = []struct {
 	how, credential string
-	ceiling         float64 // allocations of one exchange; four of five are the body's, judged and projected
+	ceiling         float64 // allocations of one exchange
 }{
-	{"proxy", "jwt", 450},
-	{"proxy", "key", 440},
-	{"wrap", "jwt", 426},
-	{"wrap", "key", 412},
+	{"proxy", "jwt", 110},
+	{"proxy", "key", 100},
+	{"wrap", "jwt", 86},
+	{"wrap", "key", 70},
 }
 
 // BenchmarkChain is the chain alone: no network, no disk, one held answer of 1 kB that loses two fields and has one

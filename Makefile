@@ -31,10 +31,11 @@ test: ## gofmt, vet, every test with the race detector, then the end-to-end modu
 	@go vet ./...
 	@go -C e2e vet ./...
 	@echo "go vet ./... (module, e2e): clean"
-	@echo "go test -race ./... (module, e2e):"
+	@echo "go test -race ./... (module, e2e), and the allocations without the race detector:"
 	@{
 	  status=0
 	  go test -race -timeout 20m -json ./... || status=1
+	  go test -run '^TestAllocations$$' -json ./internal/gate || status=1 # the race detector allocates by itself
 	  go -C e2e test -race -timeout 20m -json ./... || status=1
 	  exit $$status
 	} | go run ./cmd/testsummary

@@ -164,6 +164,60 @@ func share(good, bad int) string {
 	return fmt.Sprintf("%.2f", float64(good)/float64(good+bad))
 }
 
+// Without any policy, ownership comes from who made an object in the run.
+func TestPlainDocument(t *testing.T) {
+	for _, c := range []struct {
+		bent bend
+		by   []string
+	}{
+		{"", nil},
+		{"bola-read", []string{"bola-read"}},
+		{"bola-write", []string{"bola-write"}},
+		{"missing-credential", []string{"missing-credential"}},
+		{"undeclared-field", []string{"undeclared-field"}},
+		{"bfla-verb", []string{"bfla-verb"}},
+		{"sql-injection", []string{"sql-injection"}},
+	} {
+		t.Run(string(c.bent), func(t *testing.T) {
+			r, err := Run(t.Context(), plainly(t, start(t, c.bent, false)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]bool{}
+			for _, f := range r.Findings {
+				got[f.Rule] = true
+			}
+			if want := slices.Sorted(slices.Values(c.by)); !slices.Equal(slices.Sorted(maps.Keys(got)), want) {
+				show(t, r)
+				t.Errorf("found %v, not %v", slices.Sorted(maps.Keys(got)), want)
+			}
+			if why := Undecided(r); why != "" && len(c.by) == 0 {
+				show(t, r)
+				t.Errorf("undecided: %s", why)
+			}
+		})
+	}
+}
+
+// With nobody to call as, what can be decided is, and what needs a credential is not called clean.
+func TestNobody(t *testing.T) {
+	for _, b := range []bend{"", "missing-credential"} {
+		o := start(t, b, false)
+		o.People = nil
+		r, err := Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if Undecided(r) == "" {
+			t.Errorf("%q: the report is called whole: reached %v", b, r.Coverage.Reached)
+		}
+		if b == "" && len(r.Findings) > 0 {
+			show(t, r)
+			t.Error("found something on an API without faults")
+		}
+	}
+}
+
 // Every rule says all that a report needs of it.
 func TestRules(t *testing.T) {
 	seen := map[string]bool{}

@@ -161,7 +161,7 @@ func (t *trial) readMade() result {
 	if maker == nil {
 		return undecided("%s", why)
 	}
-	o := t.own(op.collection, maker, false)
+	o := t.own(op.collection, maker, true)
 	if o == nil || o.maker != maker {
 		return undecided("%s could not make an object", maker.Name)
 	}

@@ -137,6 +137,10 @@ func (r *run) attempts(c *call) *answer {
 }
 
 func (r *run) sleep(d time.Duration) bool {
+	if r.pause != nil {
+		r.pause(d)
+		return r.ctx.Err() == nil
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -119,6 +119,9 @@ func (r *run) reach(op *operation) {
 				continue
 			}
 			op.reached, op.caller, op.baseline, op.trouble = true, p, a, ""
+			if op.Method == http.MethodDelete && c.object != nil {
+				c.object.gone = true
+			}
 			r.learn(op, p, a)
 			return
 		}
@@ -471,16 +474,16 @@ func (r *run) own(collection string, p *person, fresh bool) *object {
 	if op == nil {
 		return nil
 	}
-	makers := r.callers(op)
-	if i := slices.Index(makers, p); i > 0 {
-		makers[0], makers[i] = makers[i], makers[0]
-	}
-	if op.caller != nil && !slices.Contains(makers[:min(1, len(makers))], p) {
-		makers = []*person{op.caller}
+	makers := []*person{p, op.caller}
+	if op.caller == nil {
+		makers = append(makers, r.callers(op)...)
 	}
 	for i, m := range makers {
-		if i == 3 {
+		if i == 4 {
 			break
+		}
+		if m == nil && !op.public || i > 0 && m == makers[0] || m != nil && r.may(m, op) == no {
+			continue
 		}
 		for _, c := range r.valid(op, m) {
 			if a := r.send(c); a.ok() {

@@ -37,6 +37,8 @@ type Options struct {
 
 	Progress func(done, total int, what string)
 	Waiting  func(time.Duration) // a rate limit of the target is waited for
+
+	pause func(time.Duration) // instead of waiting, where a test holds the target's clock
 }
 
 // run is one run.

@@ -670,6 +670,22 @@ func (s *sample) search(w http.ResponseWriter, r *http.Request, _ *sampleUser) {
 	s.send(w, 200, map[string]any{"q": q, "found": found})
 }
 
+// plainly makes a run know nothing but a document that says nothing of permissions, owners and limits.
+func plainly(t *testing.T, o Options) Options {
+	t.Helper()
+	text := regexp.MustCompile(`(?m)^ *x-portreeve: \{.*\}\n`).ReplaceAllString(sampleDocument, "")
+	text = regexp.MustCompile(`, x-portreeve: \{[^}]*\}`).ReplaceAllString(text, "")
+	d, err := spec.Parse("notes.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(text, "x-portreeve") {
+		t.Fatal("the document still says more than it should")
+	}
+	o.Promise = &Promise{Document: d}
+	return o
+}
+
 // start serves a sample with a bend and returns what a run needs to attack it.
 func start(t *testing.T, b bend, secure bool) Options {
 	t.Helper()

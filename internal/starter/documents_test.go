@@ -1,0 +1,108 @@
+package starter
+
+import (
+	"crypto/rand"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/compile"
+	"github.com/portreeve/portreeve/internal/config"
+	"github.com/portreeve/portreeve/internal/deployment"
+	"github.com/portreeve/portreeve/internal/spec"
+	"github.com/portreeve/portreeve/internal/vectors"
+)
+
+// BenchmarkDocuments measures, on documents of other people, what stands between a file and a gate: reading with all that
+// is referred to, the plan, and the binding of every step. What is bound is the starter's configuration, so that every
+// operation has rules.
+func BenchmarkDocuments(b *testing.B) {
+	for _, d := range []struct {
+		name string
+		find func(testing.TB, string) string
+		file string
+	}{
+		{"GitHub", vectors.Fetched, "github.json"},
+		{"Stripe", vectors.Fetched, "stripe.yaml"},
+		{"DocuSign", vectors.Fetched, "docusign.json"},
+		{"Kubernetes", vectors.Fetched, "kubernetes.json"},
+		{"Box", vectors.Path, "documents/box.json"},
+		{"DigitalOcean", vectors.Path, "documents/digitalocean/specification/DigitalOcean-public.v2.yaml"},
+	} {
+		b.Run(d.name, func(b *testing.B) {
+			path := d.find(b, d.file)
+			doc, err := Read(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			p, err := Propose(doc, Options{Document: path})
+			if err != nil {
+				b.Fatal(err)
+			}
+			overlay := spec.Overlay{File: OverlayName, Text: p.Overlay()}
+			c, err := config.Parse(ConfigName, p.Configuration(), today)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var read, compiled, bound time.Duration
+			operations, size := 0, 0
+			for b.Loop() {
+				begun := time.Now()
+				doc, err := spec.Load(path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				read += time.Since(begun)
+				begun = time.Now()
+				if doc, err = doc.Overlaid(overlay); err != nil {
+					b.Fatal(err)
+				}
+				made, err := compile.Compile(c, doc, func(s string) string { return s })
+				if err != nil {
+					b.Fatal(err)
+				}
+				compiled += time.Since(begun)
+				begun = time.Now()
+				if _, err := deployment.Preview(made, rand.Reader); err != nil {
+					b.Fatal(err)
+				}
+				bound += time.Since(begun)
+				operations, size = len(doc.Operations), len(doc.JSON)
+			}
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			per := func(d time.Duration) float64 { return float64(d.Milliseconds()) / float64(b.N) }
+			b.ReportMetric(per(read), "ms-read")
+			b.ReportMetric(per(compiled), "ms-plan")
+			b.ReportMetric(per(bound), "ms-bind")
+			b.ReportMetric(float64(operations), "operations")
+			b.ReportMetric(float64(size)/(1<<20), "MB-JSON")
+			b.ReportMetric(float64(m.Sys)/(1<<20), "MB-process")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// TestStarts: what is proposed for the documents people have can be bound.
+func TestStarts(t *testing.T) {
+	for _, file := range []string{"github.json", "stripe.yaml", "docusign.json", "kubernetes.json"} {
+		t.Run(file, func(t *testing.T) { starts(t, vectors.Fetched(t, file)) })
+	}
+	t.Run("digitalocean", func(t *testing.T) {
+		starts(t, vectors.Path(t, "documents/digitalocean/specification/DigitalOcean-public.v2.yaml"))
+	})
+}
+
+func starts(t *testing.T, path string) {
+	d, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, made := bindable(t, d, Options{Document: path})
+	c := p.Counts()
+	t.Log(fmt.Sprintf("%+v, %d parameters taken out", c, len(p.Parameters)))
+	if c.Permissions == 0 || len(made.Operations) < c.Operations-1 {
+		t.Errorf("%+v, and %d operations are in the plan", c, len(made.Operations))
+	}
+}

@@ -45,15 +45,25 @@ identities it tries what is one's as the other. Identities come from a file, JSO
 It makes objects of its own and removes them; it changes nothing else unless --destructive allows it. A target that is not
 this machine must be named a second time with --allow. Attack only what you are allowed to attack.
 
+--mutants turns the question round: would the attacks notice? It makes gates that lack one rule each, every rule of the
+plan in turn, puts each in front of an API on a port of this machine, and says which faults no attack found. Alone it tries
+the demonstration's plan; with --config and --target it tries yours, in front of an API that is there to be tried.
+
 It ends with 0 when nothing was found, 2 with findings, and 3 when nothing was found but something that matters could not
 be decided.`,
 		Example: `  portreeve attack --target http://127.0.0.1:8081 --document openapi.yaml
   portreeve attack --target http://127.0.0.1:8080 --config portreeve.yaml --identities demo.json
   portreeve attack --target https://api.example.com/v1 --allow api.example.com --document openapi.yaml \
       --identities people.yaml --rate 5/s --report html=attack.html --report sarif=attack.sarif
-  portreeve attack --target http://127.0.0.1:8081 --config portreeve.yaml --identities demo.json --only bola-read,bola-write`,
+  portreeve attack --target http://127.0.0.1:8081 --config portreeve.yaml --identities demo.json --only bola-read,bola-write
+  portreeve attack --mutants   # which faults of a gate would the attacks not find?`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runAttack(cmd.Context(), s, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.mutants {
+				return runMutants(cmd.Context(), s, o)
+			}
+			return runAttack(cmd.Context(), s, o)
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.target, "target", "", "`URL` of the API; the document's paths are put behind it")
@@ -68,6 +78,7 @@ be decided.`,
 	f.StringSliceVar(&o.allow, "allow", nil, "`HOST` that may be attacked although it is not this machine")
 	f.BoolVar(&o.destructive, "destructive", false, "change and remove what the run did not make, too")
 	f.StringVar(&o.direct, "direct", "", "`URL` of the API behind the gate, which should answer nobody else")
+	f.BoolVar(&o.mutants, "mutants", false, "attack gates that lack one rule each, and say which faults are not found")
 	f.StringVar(&o.ca, "ca", "", "PEM `FILE` of roots to trust instead of the system's")
 	f.BoolVar(&o.json, "json", false, "print the whole report as JSON")
 	f.StringArrayVar(&o.reports, "report", nil, "write a report: `FORMAT=FILE`, repeatable; "+report.Names())
@@ -90,7 +101,7 @@ type attackOptions struct {
 	only, skip, allow, reports                             []string
 	budget                                                 time.Duration
 	seed                                                   int64
-	destructive, json                                      bool
+	destructive, mutants, json                             bool
 }
 
 // runAttack attacks, reports, and says by its exit code what came of it.

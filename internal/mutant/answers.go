@@ -11,6 +11,7 @@ import (
 	"github.com/portreeve/portreeve/internal/gate/exchange"
 	"github.com/portreeve/portreeve/internal/gate/harden"
 	"github.com/portreeve/portreeve/internal/gate/upstream"
+	"github.com/portreeve/portreeve/internal/gate/validate"
 	"github.com/portreeve/portreeve/internal/plan"
 )
 
@@ -49,14 +50,14 @@ func (l *list) answers() {
 			Does: "The API's answer leaves as it is.", bend: plain(only(op, dropped(disclose.Name)))})
 	}
 	leak := []control.ID{"error.no-leak"}
-	l.add(Mutant{Rule: "server-errors-passed", Controls: leak, Does: "What the API says when it breaks is told to everybody.",
-		bend: plain(heading(upstream.Name, func(x *exchange.Exchange, then func(*exchange.Exchange) exchange.Verdict) exchange.Verdict {
+	l.add(Mutant{Rule: "server-errors-passed", Controls: leak, Does: "Requests that break the API reach it, and what it says then is told to everybody.",
+		bend: plain(both(dropped(validate.Name), heading(upstream.Name, func(x *exchange.Exchange, then func(*exchange.Exchange) exchange.Verdict) exchange.Verdict {
 			if x.Out.Status() < http.StatusInternalServerError {
 				return then(x)
 			}
 			x.Out.Deliver(plan.Relay, nil)
 			return exchange.Pass
-		}))})
+		})))})
 	l.add(Mutant{Rule: "undeclared-answers-passed", Controls: []control.ID{"upstream.validate", "validate.response", "inject.output-encoding"},
 		Does:   "Answers leave whose status or media type the document does not declare, and the API chooses the type by itself.",
 		change: func(p *plan.Plan) { p.Upstream.Headers = nil },

@@ -86,7 +86,7 @@ func (l *list) credentials() {
 			})(op, steps)
 		})})
 	l.add(Mutant{Rule: "challenge-missing", Controls: []control.ID{"authn.challenge"}, Does: "A 401 does not say how to authenticate.",
-		bend: plain(refusing(authn.Name, func(no *exchange.Refusal) { no.Challenge = nil }))})
+		bend: plain(both(refusing(authn.Name, func(no *exchange.Refusal) { no.Challenge = nil }), step(authn.Name, func(s *exchange.Step) { s.Dress = nil })))})
 	l.add(Mutant{Rule: "refusal-explained", Controls: []control.ID{"error.uniform-auth"}, Does: "A refused credential is told what was wrong with it.",
 		bend: plain(refusing(authn.Name, func(no *exchange.Refusal) { no.Detail = "the credential is not valid: " + string(no.Fine) }))})
 }

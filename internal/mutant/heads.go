@@ -1,6 +1,8 @@
 package mutant
 
 import (
+	"strings"
+
 	"github.com/portreeve/portreeve/internal/control"
 	"github.com/portreeve/portreeve/internal/gate/audit"
 	"github.com/portreeve/portreeve/internal/gate/exchange"
@@ -9,24 +11,26 @@ import (
 
 // heads makes the mutants of harden: what stands in every head.
 func (l *list) heads() {
+	baseline := []control.ID{"header.baseline"}
 	for _, h := range []struct {
-		name     string
+		at       string
+		names    []string
 		controls []control.ID
 	}{
-		{"X-Content-Type-Options", []control.ID{"header.baseline"}},
-		{"X-Frame-Options", []control.ID{"header.baseline"}},
-		{"Referrer-Policy", []control.ID{"header.baseline"}},
-		{"Cross-Origin-Resource-Policy", []control.ID{"header.baseline"}},
-		{"Cross-Origin-Opener-Policy", []control.ID{"header.baseline"}},
-		{"X-Permitted-Cross-Domain-Policies", []control.ID{"header.baseline"}},
-		{"Permissions-Policy", []control.ID{"header.baseline"}},
-		{"Content-Security-Policy", []control.ID{"header.csp"}},
-		{"Cache-Control", []control.ID{"header.baseline"}},
-		{"Strict-Transport-Security", []control.ID{"header.hsts"}},
-		{"Portreeve-Request-Id", []control.ID{"help.auth-trace"}},
+		{"nosniff", []string{"X-Content-Type-Options"}, baseline},
+		{"no frames", []string{"X-Frame-Options", "Content-Security-Policy"}, baseline}, // either alone forbids them
+		{"no-store", []string{"Cache-Control"}, baseline},
+		{"content security policy", []string{"Content-Security-Policy"}, []control.ID{"header.csp"}},
+		{"HTTPS only", []string{"Strict-Transport-Security"}, []control.ID{"header.hsts"}},
+		{"for pages", []string{"Referrer-Policy", "Cross-Origin-Resource-Policy", "Cross-Origin-Opener-Policy", "X-Permitted-Cross-Domain-Policies", "Permissions-Policy"}, baseline},
+		{"request id", []string{"Portreeve-Request-Id"}, []control.ID{"help.auth-trace"}},
 	} {
-		l.add(Mutant{Rule: "header-missing", At: h.name, Controls: h.controls, Does: "The header is not sent.",
-			bend: plain(dressing(harden.Name, func(x *exchange.Exchange) { x.Out.Client().Del(h.name) }))})
+		l.add(Mutant{Rule: "header-missing", At: h.at, Controls: h.controls, Does: "It does not send " + strings.Join(h.names, ", ") + ".",
+			bend: plain(dressing(harden.Name, func(x *exchange.Exchange) {
+				for _, name := range h.names {
+					x.Out.Client().Del(name)
+				}
+			}))})
 	}
 }
 

@@ -20,7 +20,15 @@ func (l *list) requests() {
 	var starts []string
 	for _, op := range l.declared() {
 		l.add(Mutant{Rule: "undeclared-ignored", At: nameOf(op), Controls: []control.ID{"validate.strict-schema", "validate.write-properties"},
-			Does: "What a request brings beyond the document is passed on.", change: on(op, func(op *plan.Operation) { op.Request.Undeclared = plan.Ignore })})
+			Does: "What a request brings beyond the document is passed on.", change: func(p *plan.Plan) {
+				op := p.Operations[op.Index]
+				op.Request.Undeclared = plan.Ignore
+				if op.Request.Body != nil {
+					for _, m := range op.Request.Body.Media {
+						without(p, m.Schemas, "additionalProperties", closed)
+					}
+				}
+			}})
 		for i, p := range op.Request.Parameters {
 			at := nameOf(op) + " " + p.In + " " + p.Name
 			l.add(Mutant{Rule: "parameter-unjudged", At: at, Controls: request, Does: "The parameter may be anything.",
@@ -52,18 +60,25 @@ func (l *list) requests() {
 	}
 	for _, k := range keywords {
 		l.add(Mutant{Rule: "keyword-ignored", At: k.name, Controls: slices.Concat(request, strict), Does: k.does,
-			change: func(p *plan.Plan) {
-				if d, err := readDocument(p); err == nil {
-					d.each(starts, func(schema map[string]any) {
-						if v, there := schema[k.name]; there && (k.only == nil || k.only(v)) {
-							delete(schema, k.name)
-						}
-					})
-					p.Document = d.raw()
-				}
-			}})
+			change: func(p *plan.Plan) { without(p, starts, k.name, k.only) }})
 	}
 }
+
+// without takes a keyword out of every schema that is reached from the given ones.
+func without(p *plan.Plan, starts []string, keyword string, only func(any) bool) {
+	d, err := readDocument(p)
+	if err != nil {
+		return // it was read before
+	}
+	d.each(starts, func(schema map[string]any) {
+		if v, there := schema[keyword]; there && (only == nil || only(v)) {
+			delete(schema, keyword)
+		}
+	})
+	p.Document = d.raw()
+}
+
+func closed(v any) bool { return v == false }
 
 // keywords are what a schema says most about a request (JSON Schema 2020-12).
 var keywords = []struct {
@@ -81,7 +96,6 @@ var keywords = []struct {
 	{"required", "Members may be missing that the document demands.", nil},
 	{"minItems", "Arrays may be shorter than the document says.", nil},
 	{"maxItems", "Arrays may be longer than the document says.", nil},
-	{"additionalProperties", "Members may be there that the document does not name.", func(v any) bool { return v == false }},
 }
 
 // bodies makes the mutants of how bodies are read.

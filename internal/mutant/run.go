@@ -31,7 +31,8 @@ type Options struct {
 	Allow   []string // hosts, beside loopback, whose API may stand behind a mutant
 	Only    func(Mutant) bool
 	Seed    int64
-	Budget  time.Duration // for the attacks on one mutant; 0: two minutes
+	Budget  time.Duration // for all of it; 0: no end
+	Rate    float64       // requests a second that the API behind gets, of all mutants together; 0: as fast as answers come
 	Version string
 
 	Progress func(done, total int, what string)
@@ -53,6 +54,7 @@ type Judged struct {
 	By      []Kill  `json:"by,omitempty"`     // what was found, worst first
 	Reason  string  `json:"reason,omitempty"` // why it survived, as far as it is known
 	Known   bool    `json:"known,omitempty"`  // it survives for a reason that stands in Survivors
+	Millis  int64   `json:"millis"`           // how long it took
 }
 
 // Kill is an attack that found a mutant.
@@ -109,6 +111,11 @@ var ErrBaseline = errors.New("the gate without a fault cannot be judged")
 // Run makes every mutant of a plan and attacks it. When the gate without a fault is not clean, that is all the result
 // says. The result is whole, as far as it goes, even when the context ends early.
 func Run(ctx context.Context, o Options) (_ *Result, err error) {
+	if o.Budget > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.Budget)
+		defer cancel()
+	}
 	dir, clean, err := directory()
 	if err != nil {
 		return nil, err
@@ -129,7 +136,7 @@ func Run(ctx context.Context, o Options) (_ *Result, err error) {
 	r := &Result{Schema: Schema, Version: o.Version, Plan: o.Plan.Hash, Title: o.Plan.Title, Seed: o.Seed, Started: time.Now().UTC(), Baseline: []Kill{}, Mutants: []Judged{}}
 	defer func() { r.Ended = time.Now().UTC() }()
 	s.progress(0, len(mutants), "the gate without a fault")
-	if err := s.baseline(ctx, r); err != nil || len(r.Baseline) > 0 {
+	if err := s.baseline(ctx, r); err != nil || len(r.Baseline) > 0 || r.Interrupted {
 		return r, err
 	}
 	if err := s.all(ctx, mutants, r); err != nil {
@@ -174,10 +181,10 @@ func (s *stand) all(ctx context.Context, mutants []Mutant, r *Result) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	todo := make(chan Mutant)
-	var workers sync.WaitGroup
+	var running sync.WaitGroup
 	done := 0
-	for range min(runtime.GOMAXPROCS(0), max(1, len(mutants))) {
-		workers.Go(func() {
+	for range min(workers(), max(1, len(mutants))) {
+		running.Go(func() {
 			for m := range todo {
 				j, err := s.judge(ctx, m)
 				mu.Lock()
@@ -203,20 +210,18 @@ func (s *stand) all(ctx context.Context, mutants []Mutant, r *Result) error {
 		break
 	}
 	close(todo)
-	workers.Wait()
+	running.Wait()
 	r.Interrupted = len(r.Mutants) < len(mutants) && failed == nil
 	return failed
 }
 
-// judge attacks one mutant: first with what is about its controls, and if nothing is found with everything else.
+// judge attacks one mutant: first with what is about its controls, and if nothing is found with everything. The second
+// round is no repetition: some attacks only look at what the others are answered.
 func (s *stand) judge(ctx context.Context, m Mutant) (*Judged, error) {
 	j := &Judged{Mutant: m, Verdict: Survived}
-	fit, rest := relevant(m)
+	defer func(began time.Time) { j.Millis = time.Since(began).Milliseconds() }(time.Now())
 	var doubts []string
-	for _, ids := range [][]string{fit, rest} {
-		if len(ids) == 0 {
-			continue
-		}
+	for _, ids := range rounds(m) {
 		report, err := s.attack(ctx, &m, ids, !m.counts)
 		if errors.Is(err, errUnbound) {
 			j.Verdict, j.Reason = Unbound, err.Error()
@@ -232,7 +237,7 @@ func (s *stand) judge(ctx context.Context, m Mutant) (*Judged, error) {
 			j.Verdict = Killed
 			return j, nil
 		}
-		doubts = append(doubts, open(report)...)
+		doubts = open(report)
 	}
 	switch why := reasonFor(m); {
 	case why != "":
@@ -245,6 +250,12 @@ func (s *stand) judge(ctx context.Context, m Mutant) (*Judged, error) {
 	return j, nil
 }
 
+// patience is what the attacks on one mutant may take at most.
+const patience = 3 * time.Minute
+
+// workers are how many mutants stand at once.
+func workers() int { return runtime.GOMAXPROCS(0) }
+
 // attack puts a mutant up, attacks it, and takes it down.
 func (s *stand) attack(ctx context.Context, m *Mutant, ids []string, loose bool) (*finding.Report, error) {
 	g, err := s.serve(ctx, m, loose)
@@ -253,11 +264,11 @@ func (s *stand) attack(ctx context.Context, m *Mutant, ids []string, loose bool)
 	}
 	defer g.close()
 	people := *s.people
-	return attack.Run(ctx, attack.Options{Target: g.url, Promise: s.Promise, People: &people, Only: ids, Budget: cmp.Or(s.Budget, 2*time.Minute), Seed: s.Seed, Roots: s.roots,
-		Version: s.Version})
+	return attack.Run(ctx, attack.Options{Target: g.url, Promise: s.Promise, People: &people, Only: ids, Budget: patience, Seed: s.Seed, Roots: s.roots,
+		Version: s.Version, Rate: s.Rate / float64(workers())})
 }
 
-// counting reports whether an attack is about how often.
+// countingAttack reports whether an attack is about how often.
 func countingAttack(a *attack.Attack) bool {
 	return slices.ContainsFunc(a.Controls, func(c control.ID) bool {
 		return strings.HasPrefix(string(c), "limit.") && c != "limit.size" || c == "authn.bruteforce"
@@ -275,21 +286,22 @@ func attacks(counts bool) []string {
 	return out
 }
 
-// relevant divides the attacks into those that are about a mutant's controls and the rest.
-func relevant(m Mutant) (fit, rest []string) {
-	for _, id := range attacks(m.counts) {
-		i := slices.IndexFunc(attack.Attacks, func(a attack.Attack) bool { return a.ID == id })
-		if slices.ContainsFunc(attack.Attacks[i].Controls, func(c control.ID) bool { return slices.Contains(m.Controls, c) }) {
-			fit = append(fit, id)
-		} else {
-			rest = append(rest, id)
+// rounds are the attacks on a mutant: those that are about its controls, then all. Limits are tried in one round, for what
+// evades a limit needs one that was reached.
+func rounds(m Mutant) [][]string {
+	all := attacks(m.counts)
+	var fit []string
+	for i := range attack.Attacks {
+		a := &attack.Attacks[i]
+		about := slices.ContainsFunc(a.Controls, func(c control.ID) bool { return slices.Contains(m.Controls, c) })
+		if about && countingAttack(a) == m.counts {
+			fit = append(fit, a.ID)
 		}
 	}
-	if m.counts && len(fit) > 0 && slices.Contains(fit, "limit-evasion") {
-		// What evades a limit needs one that was reached.
-		fit, rest = attacks(true), nil
+	if m.counts || len(fit) == 0 || len(fit) == len(all) {
+		return [][]string{all}
 	}
-	return fit, rest
+	return [][]string{fit, all}
 }
 
 func kills(r *finding.Report) []Kill {

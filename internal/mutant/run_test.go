@@ -17,7 +17,7 @@ func show(t *testing.T, r *Result) {
 		if len(j.By) > 0 {
 			by = j.By[0].Attack + " " + j.By[0].Operation
 		}
-		t.Logf("%-9s %-70s %s %s", j.Verdict, j.ID, by, j.Reason)
+		t.Logf("%-9s %-70s %6d %s %s", j.Verdict, j.ID, j.Millis, by, j.Reason)
 	}
 	t.Logf("%d of %d killed (%d %%) in %s; open: %s", r.Killed, r.Total, r.Percent(), r.Ended.Sub(r.Started).Round(time.Millisecond), r.Open)
 }

@@ -53,6 +53,12 @@ type stand struct {
 // The embedded issuer is the plan's compile.Embedded, and what a principal of it is called.
 const embedded = "embedded"
 
+// outsiderID names the outsider, as a number and as a text.
+const outsiderID = "990001"
+
+// twoFactors is how a token says that more than one was shown (RFC 8176).
+var twoFactors = []string{"pwd", "otp", "mfa"}
+
 // newStand opens a data directory below dir and fills it.
 func newStand(ctx context.Context, o Options, dir string) (_ *stand, err error) {
 	s := &stand{Options: o}
@@ -71,6 +77,9 @@ func newStand(ctx context.Context, o Options, dir string) (_ *stand, err error) 
 // prepare makes a plan one that a stand can serve: with state of its own, and with tokens that it can issue itself. Whose
 // tokens the deployment believes is no part of what is tried; what it asks of them is.
 func prepare(p *plan.Plan, data string) {
+	if d, err := readDocument(p); err == nil {
+		p.Document = d.raw() // so that two plans differ only where they say something else
+	}
 	p.Server.Data, p.Server.Store = data, plan.Store{SQLite: filepath.Join(data, "portreeve.db")}
 	p.Server.TLSCert, p.Server.TLSKey = "", ""
 	p.Audit.Dir = filepath.Join(data, "audit")
@@ -105,7 +114,8 @@ func (s *stand) populate(ctx context.Context) error {
 	s.people = new(attack.People)
 	s.arms = arms{plan: s.base, signer: s.state.Signer, idle: "idle-mutant"}
 	might := mightiest(s.base)
-	for _, p := range s.People {
+	// One of them has a role that the configuration does not know: whatever is granted to everybody by mistake shows.
+	for _, p := range append(slices.Clone(s.People), Person{Name: "outsider", Role: "outsider", UserID: outsiderID, AMR: twoFactors}) {
 		if _, _, err := s.state.Manager.AddUser(ctx, keys.NewUser{Name: p.Name, Subject: p.UserID, Roles: []string{p.Role}}); err != nil {
 			return err
 		}
@@ -130,7 +140,7 @@ func (s *stand) falseTokens(ctx context.Context, now time.Time) error {
 	e := s.base.Identity.Embedded
 	claims := func(change map[string]any) map[string]any {
 		c := map[string]any{"iss": e.Issuer, "aud": e.Audience, "sub": s.arms.active, "iat": now.Unix(), "exp": now.Add(50 * time.Minute).Unix(), "jti": rand.Text(),
-			"auth_time": now.Unix(), "amr": []string{"pwd", "otp", "mfa"}}
+			"auth_time": now.Unix(), "amr": twoFactors}
 		for k, v := range change {
 			if c[k] = v; v == nil {
 				delete(c, k)

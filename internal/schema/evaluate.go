@@ -32,7 +32,7 @@ type evaluation struct {
 
 	effort    int  // spent on long texts and big patterns
 	exhausted bool // more than may be spent: the body fails, whatever was found
-	steps     int  // pairs judged
+	steps     int  // pairs judged, and items compared in vain
 }
 
 // evaluations are used again. Nothing of a body stays in one: its index says where values stood, not what they were.

@@ -48,7 +48,7 @@ func compileOne(t testing.TB, text string, o Options) *Program {
 
 // What a caller sends costs memory in proportion to its bytes, whatever the schema.
 func TestMemoryIsWithinWhatIsCharged(t *testing.T) {
-	const size = 1 << 19
+	const size = 1 << 18
 	bodies := map[string][]byte{
 		"lists":        filled(size, "[", "[0]", "]"),
 		"empty lists":  filled(size, "[", "[]", "]"),
@@ -65,6 +65,10 @@ func TestMemoryIsWithinWhatIsCharged(t *testing.T) {
 		"long":         []byte(`"` + strings.Repeat(`a`, size) + `"`),
 		"deep":         filled(size, "[", strings.Repeat("[", 60)+strings.Repeat("]", 60), "]"),
 		"twice":        []byte("[" + string(filled(size/2, "[", "0", "]")) + "," + string(filled(size/2, "[", "0", "]")) + "]"),
+	}
+	slack := 1
+	if raceEnabled { // whose pools forget at random, and whose smallest allocation is 16 bytes
+		slack = 2
 	}
 	for _, text := range []string{
 		`{}`,
@@ -89,11 +93,11 @@ func TestMemoryIsWithinWhatIsCharged(t *testing.T) {
 		for name, body := range bodies {
 			var err error
 			got := allocated(func() { err = p.Validate(body) })
-			if got > 8*len(body)+64<<10 {
+			if got > slack*(8*len(body)+32<<10) {
 				t.Errorf("validating %s by %s: %.1f times the body (%v)", name, text, float64(got)/float64(len(body)), err)
 			}
 			got = allocated(func() { _, _, err = p.Project(nil, body, seer{}) })
-			if got > Memory(len(body)) {
+			if got > slack*Memory(len(body)) {
 				t.Errorf("projecting %s by %s: %.1f times the body (%v)", name, text, float64(got)/float64(len(body)), err)
 			}
 		}

@@ -89,6 +89,14 @@ func decimalOf(text string) decimal {
 // isInteger: 1.0 and 1e2 are integers (JSON Schema Validation §6.1.1).
 func (d decimal) isInteger() bool { return d.exponent >= 0 }
 
+func isInteger(text string) bool {
+	if strings.IndexAny(text, "eE") >= 0 {
+		return decimalOf(text).isInteger()
+	}
+	_, fraction, _ := strings.Cut(text, ".")
+	return strings.Trim(fraction, "0") == ""
+}
+
 // fits reports whether an integer fits a signed word of so many bits.
 func (d decimal) fits(bits int) bool {
 	if d.digits == "" {

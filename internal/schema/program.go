@@ -214,4 +214,4 @@ func (w *walk) body(text string) error {
 const MemoryPerByte = 10
 
 // Memory returns what judging and projecting a body of so many bytes takes at most, for a budget to charge.
-func Memory(body int) int { return MemoryPerByte*body + 64<<10 }
+func Memory(body int) int { return MemoryPerByte*body + 32<<10 }

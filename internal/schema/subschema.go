@@ -46,7 +46,7 @@ func (t types) admits(of *tree, v ref) bool {
 		return true
 	}
 	kind := of.kind(v)
-	return t.has(kind) || kind == Number && t&integer != 0 && decimalOf(of.text(v)).isInteger()
+	return t.has(kind) || kind == Number && t&integer != 0 && isInteger(of.text(v))
 }
 
 type dependent struct {

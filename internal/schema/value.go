@@ -140,13 +140,14 @@ func (e *evaluation) slot(v ref) int {
 	mask := len(e.table) - 1
 	i := int(e.tree.hash(v)) & mask
 	for e.table[i] != 0 && !e.tree.equal(e.table[i], v) {
+		e.steps++
 		i = (i + 1) & mask
 	}
 	return i
 }
 
-// Keys of hashes, which no caller knows.
-var key, key2 = maphash.String(seed, "a"), maphash.String(seed, "b") | 1
+// Keys of hashes, which no caller knows; of seeds of their own, so that no text hashes to one of them.
+var key, key2 = maphash.String(maphash.MakeSeed(), ""), maphash.String(maphash.MakeSeed(), "")
 
 func mix(a, b uint64) uint64 {
 	high, low := bits.Mul64(a^key, b^key2)

@@ -228,8 +228,8 @@ var bolaList = Attack{
 			a := t.send(t.fresh(op).without(in, name).by(as(p)))
 			other := ""
 			for _, item := range list(a.json) {
-				if v, there := item[name]; there && v != nil && text(v) != p.UserID {
-					other = text(v)
+				if v := text(item[name]); other == "" && v != "" && v != p.UserID {
+					other = v
 				}
 			}
 			switch {

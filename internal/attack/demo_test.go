@@ -269,6 +269,9 @@ func show(t *testing.T, r *finding.Report) {
 	}
 	open := slices.SortedFunc(slices.Values(r.Outcomes), func(a, b finding.Outcome) int { return cmp.Compare(a.Rule, b.Rule) })
 	for _, o := range open {
+		if os.Getenv("RULE") == o.Rule {
+			t.Logf("== %s %s %s: %s", o.Rule, o.Operation, o.Verdict, o.Reason)
+		}
 		if o.Verdict == finding.Inconclusive {
 			t.Logf("?? %s %s: %s", o.Rule, o.Operation, o.Reason)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/attack/forge"
@@ -192,13 +193,14 @@ var weakSecret = Attack{
 		Why: "The secret is found offline, without one request; from then on the attacker issues tokens.",
 		Fix: "Use a random secret of at least 256 bits from a secret store, or better a key pair (RFC 8725 §3.5)."},
 	once: func(t *trial) result {
-		tried := 0
+		tried, pairs := 0, ""
 		var more []string
 		for _, word := range []string{t.doc.Title} {
 			more = append(more, word)
 		}
 		crack := func(token *forge.Token) (string, bool) {
-			if len(token.Algorithm()) < 2 || token.Algorithm()[:2] != "HS" {
+			if !strings.HasPrefix(token.Algorithm(), "HS") {
+				pairs = token.Algorithm()
 				return "", false
 			}
 			tried++
@@ -236,8 +238,11 @@ var weakSecret = Attack{
 				}
 			}
 		}
-		if tried == 0 {
-			return withheld("no token of this target is signed with a shared secret")
+		switch {
+		case tried == 0 && pairs == "":
+			return withheld("no signed token (JWT) was seen")
+		case tried == 0:
+			return passedBecause("tokens are signed with a key pair (%s): there is no word to guess", pairs)
 		}
 		return passed()
 	},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -41,13 +42,19 @@ of, and once behind the gate, where it answers nobody else. It prints commands t
 identities are: demo.json in the data directory.
 
 --once runs all of them itself, prints control by control what came back, and ends: with 0 when the gate held off every
-attack and let every lawful use pass, with 1 when not.
+attack and let every lawful use pass, with 1 when not. --attack does not know the faults: it finds them, by the document and
+the configuration alone, on the naked API, the guarded one and the same API written well, and compares.
+
+--tls has the gate speak HTTPS. Its certificate is made at the start and ends after a day; the CA that signed it, ca.pem in
+the data directory, has signed nothing else, and its key is kept nowhere.
 
 The naked API does what it is told by anybody. It listens on this machine alone.`,
 		Example: `  portreeve demo
   portreeve demo --once
   portreeve demo --data ./demo --listen 127.0.0.1:8080 --naked-listen 127.0.0.1:8081
-  portreeve demo --once --fixed   # the same API written well, with and without the gate`,
+  portreeve demo --attack         # find every fault by itself, on the naked, the guarded and the mended API
+  portreeve demo --once --fixed   # the same API written well, with and without the gate
+  portreeve demo --tls            # the gate speaks HTTPS, with a certificate made for the occasion`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return demonstrate(cmd.Context(), s, o) },
 	}
@@ -57,8 +64,10 @@ The naked API does what it is told by anybody. It listens on this machine alone.
 	f.StringVar(&o.admin, "admin-listen", "127.0.0.1:9443", "`ADDRESS` of the gate's admin listener")
 	f.StringVar(&o.data, "data", "", "`DIR` to keep everything in (default: a temporary one, removed at the end)")
 	f.BoolVar(&o.once, "once", false, "run every demonstration, print what came back, and end")
+	f.BoolVar(&o.attack, "attack", false, "attack the naked, the guarded and the mended API, print what was found, and end")
 	f.BoolVar(&o.fixed, "fixed", false, "use the same API without its faults")
-	f.BoolVar(&o.json, "json", false, "with --once: print JSON")
+	f.BoolVar(&o.tls, "tls", false, "have the gate speak HTTPS")
+	f.BoolVar(&o.json, "json", false, "with --once or --attack: print JSON")
 	f.StringVar(&o.expose, "unsafe-expose-naked", "", "let the naked API listen off this machine, for this `REASON`")
 	_ = c.MarkFlagDirname("data")
 	return c
@@ -66,16 +75,24 @@ The naked API does what it is told by anybody. It listens on this machine alone.
 
 type demoOptions struct {
 	listen, naked, admin, data, expose string
-	once, fixed, json                  bool
+	once, attack, fixed, tls, json     bool
 }
 
 // demonstrate puts the two sides up and shows them.
 func demonstrate(ctx context.Context, s Streams, o demoOptions) (err error) {
-	if o.json && !o.once {
-		return usagef("--json goes with --once")
+	if o.json && !o.once && !o.attack {
+		return usagef("--json goes with --once or --attack")
 	}
-	if _, _, err := net.SplitHostPort(o.naked); err != nil {
-		return usagef("--naked-listen %q is not an address with a port", o.naked)
+	if o.attack && (o.once || o.fixed) {
+		return usagef("--attack goes without --once and --fixed: it attacks the mended API too")
+	}
+	for _, f := range []struct{ name, address string }{{"--listen", o.listen}, {"--naked-listen", o.naked}, {"--admin-listen", o.admin}} {
+		if _, _, err := net.SplitHostPort(f.address); err != nil {
+			return usagef("%s %q is not an address with a port\nhint: write 127.0.0.1:8080", f.name, f.address)
+		}
+		if f.name != "--naked-listen" && !loopback(f.address) {
+			return usagef("%s %s is not on loopback, and the demonstration is for this machine alone\nhint: use 127.0.0.1; to guard an API for others, see portreeve serve --help", f.name, f.address)
+		}
 	}
 	if !loopback(o.naked) && strings.TrimSpace(o.expose) == "" {
 		return usagef("--naked-listen %s is not on loopback, and the naked API gives everything to everybody\nhint: use 127.0.0.1, or say why with --unsafe-expose-naked REASON", o.naked)
@@ -148,6 +165,8 @@ type demonstration struct {
 	closers                       []func()
 
 	deployment *deployment.Deployment
+	roots      *x509.CertPool // of the gate's certificate; nil: it speaks plain HTTP
+	certified  time.Time
 	file       demo.File
 }
 
@@ -166,7 +185,7 @@ func (d *demonstration) listeners() (err error) {
 	for _, a := range []*string{&d.listen, &d.admin} {
 		host, port, err := net.SplitHostPort(*a)
 		if err != nil || port != "0" {
-			continue // what is no address is refused with the plan
+			continue
 		}
 		l, err := net.Listen("tcp", *a)
 		if err != nil {
@@ -190,10 +209,16 @@ func (d *demonstration) stop() {
 func (d *demonstration) plan() (*plan.Plan, error) {
 	_, port, err := net.SplitHostPort(d.listen)
 	if err != nil {
-		return nil, usagef("--listen %q is not an address with a port", d.listen)
+		return nil, fmt.Errorf("reading the gate's address: %w", err)
 	}
-	settings := demo.Settings{URL: "http://" + d.listen, Listen: d.listen, Admin: d.admin, Upstream: "http://" + d.behindListener.Addr().String()}
-	for _, host := range []string{"127.0.0.1", "localhost", "::1"} {
+	settings := demo.Settings{URL: "http://" + d.listen, Listen: d.listen, Admin: d.admin, Upstream: "http://" + d.behindListener.Addr().String(), TLS: d.tls}
+	if d.tls {
+		settings.URL = "https://" + d.listen
+		if err := d.certify(time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	for _, host := range demo.Hosts {
 		if name := net.JoinHostPort(host, port); name != d.listen {
 			settings.Hosts = append(settings.Hosts, name)
 		}
@@ -203,6 +228,16 @@ func (d *demonstration) plan() (*plan.Plan, error) {
 		return nil, err
 	}
 	return compile.Load(path, time.Now())
+}
+
+// certify makes the gate's certificate anew.
+func (d *demonstration) certify(now time.Time) (err error) {
+	if err := demo.WriteCertificate(d.dir, now); err != nil {
+		return err
+	}
+	d.certified = now
+	d.roots, err = demo.ReadRoots(d.dir)
+	return err
 }
 
 // run is called once the gate listens. It returns when the demonstration is over.
@@ -235,11 +270,18 @@ func (d *demonstration) run(ctx context.Context, l *server.Server, dep *deployme
 		return err
 	}
 	sides := demo.Endpoints{Naked: d.file.Naked, Guarded: d.file.Guarded, Around: "http://" + d.behindListener.Addr().String(),
-		File: filepath.Join(d.dir, demo.FileName), Identities: d.file.Identities}
-	if d.once {
-		return d.runAll(ctx, sides, demo.Demonstrations(forged))
+		File: filepath.Join(d.dir, demo.FileName), Identities: d.file.Identities, CA: filepath.Join(d.dir, demo.CAName), Roots: d.roots}
+	list := demo.Demonstrations(forged)
+	if d.tls {
+		list = demo.OverTLS(list)
 	}
-	return d.keepRunning(ctx, sides, demo.Demonstrations(forged))
+	switch {
+	case d.attack:
+		return d.attackAll(ctx, list)
+	case d.once:
+		return d.runAll(ctx, sides, list)
+	}
+	return d.keepRunning(ctx, l, sides, list)
 }
 
 // identities makes each person a user with a password, a token and a key.
@@ -342,7 +384,11 @@ func (d *demonstration) apis(ctx context.Context, ids []demo.Identity) error {
 		return err
 	}
 	p := d.deployment.Plan()
-	guarded, err := demo.Behind(behind, demo.Assertions{JWKS: d.deployment.Signer.JWKS(), Issuer: p.PublicURL, Audience: demo.Audience, Now: time.Now})
+	jwks, err := demo.FetchJWKS(ctx, d.file.Guarded, d.roots)
+	if err != nil {
+		return err
+	}
+	guarded, err := demo.Behind(behind, demo.Assertions{JWKS: jwks, Issuer: p.PublicURL, Audience: demo.Audience, Now: time.Now})
 	if err != nil {
 		return err
 	}
@@ -421,7 +467,7 @@ func (d *demonstration) runAll(ctx context.Context, sides demo.Endpoints, list [
 const renewal = 20 * time.Minute
 
 // keepRunning prints what to try and waits for the end, with tokens that are always fresh.
-func (d *demonstration) keepRunning(ctx context.Context, sides demo.Endpoints, list []demo.Demonstration) error {
+func (d *demonstration) keepRunning(ctx context.Context, l *server.Server, sides demo.Endpoints, list []demo.Demonstration) error {
 	if err := demo.PrintCurls(d.streams.Out, sides, list); err != nil {
 		return err
 	}
@@ -447,11 +493,27 @@ All of the above are commands to paste; they need curl and jq. Ctrl-C ends the d
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := cmp.Or(d.tokens(ctx), d.file.Write(d.dir)); err != nil {
+			if err := cmp.Or(d.tokens(ctx), d.file.Write(d.dir), d.recertify(l, time.Now())); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// recertify renews a certificate that is past half its life.
+func (d *demonstration) recertify(l *server.Server, now time.Time) error {
+	if !d.tls || now.Sub(d.certified) < demo.CertificateLifetime/2 {
+		return nil
+	}
+	if err := d.certify(now); err != nil {
+		return err
+	}
+	certificate, err := server.Certificate(d.deployment.Plan())
+	if err != nil {
+		return err
+	}
+	l.Certify(certificate)
+	return nil
 }
 
 // authority lets the API that guards itself believe what the gate would believe.
@@ -500,9 +562,4 @@ func (a *authority) Key(_ context.Context, key string, from netip.Addr) (demo.Ca
 		return demo.Caller{}, err
 	}
 	return demo.Caller{Subject: k.Owner, Roles: k.Roles}, nil
-}
-
-func (a *authority) Issue(_ context.Context, person string) (string, error) {
-	t, err := a.deployment.IssueToken(deployment.NewToken{User: person, AMR: []string{"pwd"}})
-	return t.Text, err
 }

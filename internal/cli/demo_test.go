@@ -2,9 +2,12 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +17,8 @@ import (
 	"time"
 
 	"github.com/portreeve/portreeve/internal/demo"
+	"github.com/portreeve/portreeve/internal/deployment"
+	"github.com/portreeve/portreeve/internal/server"
 )
 
 // A guarded side that lets everything pass, and one that lets nothing pass, end in 1 and are named.
@@ -89,5 +94,48 @@ func TestDemoDirectory(t *testing.T) {
 	}
 	if _, err := os.Stat(kept); err != nil {
 		t.Errorf("a directory that was named is gone: %v", err)
+	}
+}
+
+// A demonstration that is left running outlives its certificate: a new one is served in time.
+func TestDemoRecertifies(t *testing.T) {
+	d := &demonstration{demoOptions: demoOptions{listen: "127.0.0.1:0", naked: "127.0.0.1:0", admin: "127.0.0.1:0", tls: true}, dir: t.TempDir(), log: slog.New(slog.DiscardHandler)}
+	if err := d.listeners(); err != nil {
+		t.Fatal(err)
+	}
+	defer d.stop()
+	p, err := d.plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := errors.New("done")
+	err = serve(t.Context(), p, serving{log: d.log, who: "test", ready: func(ctx context.Context, l *server.Server, dep *deployment.Deployment) error {
+		d.deployment = dep
+		shown := func() string {
+			t.Helper()
+			c, err := tls.Dial("tcp", d.listen, &tls.Config{RootCAs: d.roots})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			return c.ConnectionState().PeerCertificates[0].SerialNumber.String()
+		}
+		first, start := shown(), d.certified
+		if err := d.recertify(l, start.Add(demo.CertificateLifetime/3)); err != nil || shown() != first {
+			t.Errorf("a young certificate was renewed, %v", err)
+		}
+		if err := d.recertify(l, start.Add(demo.CertificateLifetime*2/3)); err != nil {
+			t.Error(err)
+		}
+		// A day after its start the demonstration is still believed.
+		c, err := tls.Dial("tcp", d.listen, &tls.Config{RootCAs: d.roots, Time: func() time.Time { return start.Add(demo.CertificateLifetime * 3 / 2) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		return done
+	}})
+	if !errors.Is(err, done) {
+		t.Errorf("the run ended with %v", err)
 	}
 }

@@ -2,9 +2,11 @@ package demo
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -44,6 +46,34 @@ type assertion struct {
 	Roles  []string `json:"roles"`
 	Method string   `json:"htm"`
 	Path   string   `json:"htu"`
+}
+
+const maxJWKS = 64 << 10
+
+// FetchJWKS asks the gate for its public keys, as an API behind it does when it starts. Of an https gate it believes the
+// given roots alone.
+func FetchJWKS(ctx context.Context, gate string, roots *x509.CertPool) ([]byte, error) {
+	client := newClient(roots)
+	defer client.CloseIdleConnections()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, gate+"/.portreeve/oidc/jwks", nil)
+	if err != nil {
+		return nil, fmt.Errorf("fetching the gate's keys: %w", err)
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("fetching the gate's keys: %w", err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxJWKS+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("fetching the gate's keys: %w", err)
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("fetching the gate's keys: it answered %d", resp.StatusCode)
+	case len(b) > maxJWKS:
+		return nil, errors.New("fetching the gate's keys: the answer is too long")
+	}
+	return b, nil
 }
 
 // Behind lets nothing through that does not come by way of the gate: each request needs an assertion that the gate

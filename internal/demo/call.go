@@ -3,6 +3,8 @@ package demo
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,6 +29,7 @@ type Call struct {
 	Login  string // the body is this person's name and password
 	Times  int    // 1
 	Around bool   // not through the gate, but straight to the API behind it
+	Clear  bool   // plain HTTP, where the side speaks TLS
 }
 
 // Endpoints are the two sides, with who calls them.
@@ -34,6 +37,8 @@ type Endpoints struct {
 	Naked, Guarded string // URLs
 	Around         string // the API behind the gate, which should not answer anybody else
 	File           string // path of demo.json
+	CA             string // path of the CA of a guarded side that speaks TLS
+	Roots          *x509.CertPool
 	Identities     []Identity
 }
 
@@ -154,8 +159,10 @@ func (c *Call) send(ctx context.Context, client *http.Client, e *Endpoints, base
 }
 
 // newClient follows no redirect and knows no proxy: what is shown is what the two sides said.
-func newClient() *http.Client {
-	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 4},
+// It believes the given roots alone, and speaks HTTP/2 with whom it can, as curl does.
+func newClient(roots *x509.CertPool) *http.Client {
+	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 4,
+		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
@@ -166,6 +173,8 @@ func (e *Endpoints) base(c *Call, guarded bool) string {
 		return e.Naked
 	case c.Around:
 		return e.Around
+	case c.Clear:
+		return strings.Replace(e.Guarded, "https://", "http://", 1)
 	}
 	return e.Guarded
 }
@@ -173,6 +182,9 @@ func (e *Endpoints) base(c *Call, guarded bool) string {
 // Curl returns the call as a command line to paste. No credential is in it: the shell takes it from demo.json.
 func (c *Call) Curl(e *Endpoints, base string) string {
 	parts := []string{"curl -si"}
+	if strings.HasPrefix(base, "https://") {
+		parts = append(parts, "--cacert "+shell(e.CA))
+	}
 	if m := c.method(); m != http.MethodGet && (m != http.MethodPost || c.Body == "" && c.Login == "") {
 		parts = append(parts, "-X "+m)
 	}

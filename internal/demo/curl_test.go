@@ -37,7 +37,7 @@ func TestCommandsArePasteable(t *testing.T) {
 		return Endpoints{Naked: url, Guarded: url, Around: url, File: filepath.Join(dir, FileName), Identities: ids}
 	}
 	pasted := side()
-	client := newClient()
+	client := newClient(nil)
 	asked := side()
 	for _, d := range Demonstrations(forged) {
 		d.Calls = slices.Clone(d.Calls)

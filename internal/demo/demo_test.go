@@ -336,7 +336,7 @@ func TestFixedKeepsNoSecrets(t *testing.T) {
 	}
 	e := Endpoints{Guarded: serve(t, h), Identities: ids}
 	pay := Call{As: "bob", Method: "POST", Path: "/api/payments", Body: `{"amount":1,"currency":"EUR","card_number":"4000056655665556","cvv":"9876"}`}
-	if a := pay.send(t.Context(), newClient(), &e, e.Guarded); a.Status != 201 {
+	if a := pay.send(t.Context(), newClient(nil), &e, e.Guarded); a.Status != 201 {
 		t.Fatalf("%d %s %v", a.Status, a.Body, a.Err)
 	}
 	for _, query := range []string{`SELECT group_concat(coalesce(card_number, '') || coalesce(cvv, '')) FROM payments`, `SELECT group_concat(coalesce(password, '')) FROM users`} {

@@ -35,6 +35,7 @@ type Settings struct {
 	Listen   string
 	Admin    string
 	Upstream string // URL of the API behind it
+	TLS      bool   // with what WriteCertificate writes
 }
 
 var configurationTemplate = template.Must(template.New(ConfigurationName).Funcs(template.FuncMap{"quote": quote}).Parse(configuration))

@@ -61,20 +61,25 @@ func (f File) Write(dir string) error {
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", FileName, err)
 	}
-	draft, err := os.CreateTemp(dir, ".demo-*.json") // mode 0600
+	return writeFile(dir, FileName, append(b, '\n'))
+}
+
+// writeFile puts one file into a directory, readable by its owner alone, whole or not at all.
+func writeFile(dir, name string, b []byte) error {
+	draft, err := os.CreateTemp(dir, ".demo-*") // mode 0600
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", FileName, err)
+		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	defer os.Remove(draft.Name())
-	_, err = draft.Write(append(b, '\n'))
+	_, err = draft.Write(b)
 	if cerr := draft.Close(); err == nil {
 		err = cerr
 	}
 	if err == nil {
-		err = os.Rename(draft.Name(), filepath.Join(dir, FileName))
+		err = os.Rename(draft.Name(), filepath.Join(dir, name))
 	}
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", FileName, err)
+		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	return nil
 }

@@ -247,7 +247,9 @@ func wrap(command string, columns int) string {
 	return b.String()
 }
 
-func option(word string) bool { return word == "-H" || word == "-d" || word == "-X" }
+func option(word string) bool {
+	return word == "-H" || word == "-d" || word == "-X" || word == "--cacert"
+}
 
 // plainQuoted reports whether a word is one single-quoted piece.
 func plainQuoted(word string) bool {

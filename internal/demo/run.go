@@ -61,7 +61,7 @@ func (r *Row) whole(s *Side) bool {
 
 // Run makes all demonstrations in their order, each on the naked side and then on the guarded one.
 func Run(ctx context.Context, e Endpoints, list []Demonstration) []Row {
-	client := newClient()
+	client := newClient(e.Roots)
 	defer client.CloseIdleConnections()
 	rows := make([]Row, 0, len(list))
 	for _, d := range list {

@@ -16,6 +16,9 @@ func Demonstrations(tokens Forged) []Demonstration {
 	return slices.Concat(lawful, forgeries(tokens), unproven, unpermitted, exposed, unvalidated, injected, talkative, crossOrigin, unlimited)
 }
 
+// OverTLS adds to the table what can be shown only where the guarded side speaks TLS.
+func OverTLS(list []Demonstration) []Demonstration { return slices.Concat(encrypted, list) }
+
 // A judge looks at all answers of one side, in order.
 
 func has(at int, texts ...string) func([]Answer) bool {
@@ -385,6 +388,17 @@ var talkative = []Demonstration{
 		Calls:   []Call{{As: "alice", Path: "/api/users/1"}},
 		Fault:   func(a []Answer) bool { return !lacksHeader(0, "Server")(a) || !lacksHeader(0, "X-Powered-By")(a) },
 		Refused: []int{200}, Show: "Server"},
+}
+
+var encrypted = []Demonstration{
+	{ID: "in-the-clear", Controls: []string{"tls.https-only"}, Title: "a token and an answer that everybody on the way can read",
+		Calls: []Call{{As: "alice", Path: "/api/users/1", Clear: true}}, Fault: has(0, "alice"), Refused: []int{400}},
+	{ID: "no-hsts", Controls: []string{"header.hsts"}, Title: "nothing tells a browser to stay with HTTPS",
+		Calls: []Call{{As: "alice", Path: "/api/users/1"}},
+		Fault: lacksHeader(0, "Strict-Transport-Security"), Refused: []int{200}, Show: "Strict-Transport-Security"},
+	{ID: "no-hsts-on-refusal", Controls: []string{"header.hsts"}, Title: "nor does a refusal",
+		Calls: []Call{{Path: "/api/protected"}},
+		Fault: lacksHeader(0, "Strict-Transport-Security"), Refused: []int{401}, Show: "Strict-Transport-Security"},
 }
 
 var crossOrigin = []Demonstration{

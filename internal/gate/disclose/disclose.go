@@ -97,7 +97,7 @@ func describe(p *schema.Program) []string {
 			}
 		case f.Permission != "":
 			text += " with " + f.Permission
-		case f.Class == "sensitive":
+		case f.Class == "sensitive", f.Class == "cardholder":
 			text += " never leaves without a permission"
 		default:
 			continue

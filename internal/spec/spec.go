@@ -130,7 +130,7 @@ func Assemble(path string, b []byte, overlays ...Overlay) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, names := new(faults), []string(nil)
+	f, names, room := new(faults), []string(nil), len(b)
 	if v, ok := versionOf(root); ok {
 		beside, err := openFiles(path, root, len(b))
 		if err != nil {
@@ -141,9 +141,10 @@ func Assemble(path string, b []byte, overlays ...Overlay) (*Document, error) {
 		if err := f.err(); err != nil {
 			return nil, err
 		}
+		room = beside.bytes
 		names = slices.DeleteFunc(slices.Sorted(maps.Keys(beside.named)), func(n string) bool { return n == path })
 	}
-	d, err := read(path, root, f, overlays)
+	d, err := read(path, root, room, f, overlays)
 	if err != nil {
 		return nil, err
 	}
@@ -164,14 +165,14 @@ func Parse(file string, b []byte, overlays ...Overlay) (*Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return read(file, root, new(faults), overlays)
+	return read(file, root, len(b), new(faults), overlays)
 }
 
 // Overlaid is the document with overlays applied to it. The document stays as it is, and no file is read again.
 func (d *Document) Overlaid(overlays ...Overlay) (*Document, error) {
 	f := new(faults)
 	f.warnings = append(f.warnings, d.unbundled...)
-	over, err := read(d.File, d.root.Clone(), f, overlays)
+	over, err := read(d.File, d.root.Clone(), len(d.JSON), f, overlays)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +180,11 @@ func (d *Document) Overlaid(overlays ...Overlay) (*Document, error) {
 	return over, nil
 }
 
-func read(file string, root *tree.Node, f *faults, overlays []Overlay) (*Document, error) {
+// read makes a document of its tree; room is about how long its JSON will be.
+func read(file string, root *tree.Node, room int, f *faults, overlays []Overlay) (*Document, error) {
+	for _, o := range overlays {
+		room += len(o.Text)
+	}
 	unbundled := slices.Clone(f.warnings)
 	for _, o := range overlays {
 		if apply(root, o, f); len(f.list) > 0 {
@@ -193,7 +198,7 @@ func read(file string, root *tree.Node, f *faults, overlays []Overlay) (*Documen
 	}
 	d := r.doc
 	d.Warnings = f.warnings
-	d.JSON = root.AppendJSON(nil)
+	d.JSON = root.AppendJSON(make([]byte, 0, room))
 	if !jsontext.Value(d.JSON).IsValid() { // every later reader is promised strict JSON, whatever YAML let through
 		return nil, &tree.Error{At: root.At, Problem: "the document cannot be written as JSON", Hint: "look for YAML tags whose value is of another kind, like !!bool x"}
 	}

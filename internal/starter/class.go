@@ -42,9 +42,10 @@ var pagers = []string{"stop", "page", "next", "previous", "prev", "continuation"
 // classify recognises a property by its name, nil when it says nothing.
 func classify(name, within string) *kind {
 	w := singulars(name)
+	said := " " + strings.Join(w, " ")
 	for i := range kinds {
 		for _, n := range kinds[i].names {
-			if !endsIn(w, strings.Fields(n)) {
+			if !endsIn(said, n) {
 				continue
 			}
 			if n == "token" && len(w) > 1 && slices.Contains(pagers, w[len(w)-2]) {
@@ -69,11 +70,19 @@ func kindOf(name string) *kind {
 }
 
 // endsIn reports whether the last words are these, written apart or as one.
-func endsIn(w, want []string) bool {
-	if len(w) >= len(want) && slices.Equal(w[len(w)-len(want):], want) {
+func endsIn(said, want string) bool {
+	if rest, ok := strings.CutSuffix(said, want); ok && strings.HasSuffix(rest, " ") {
 		return true
 	}
-	return len(want) > 1 && len(w) > 0 && w[len(w)-1] == strings.Join(want, "")
+	last := said[strings.LastIndexByte(said, ' ')+1:]
+	for part := range strings.SplitSeq(want, " ") {
+		rest, ok := strings.CutPrefix(last, part)
+		if !ok {
+			return false
+		}
+		last = rest
+	}
+	return last == "" && strings.Contains(want, " ")
 }
 
 // classes proposes a class for every property whose name says one.

@@ -36,8 +36,8 @@
 //
 // # What a body can cost
 //
-// A body is indexed, not built: judging it allocates at most 8 times its bytes, whatever it holds and whatever the schema
-// is (MemoryPerByte counts the projected body too). No pair of a schema and a value is judged twice where that would
+// A body is indexed, not built: judging it allocates at most about 8 times its bytes (MemoryPerByte, for a budget, counts
+// the projected body too). No pair of a schema and a value is judged twice where that would
 // multiply, so that work grows as the body does. A large body whose array or object is of another type than its schema's,
 // or has more items or members than that allows, is still read to its end and refused as strictly, but not indexed there,
 // and only those faults are told. More than Options.MaxValues values, and long texts under patterns with large counts, are
@@ -46,5 +46,6 @@
 // # The engine
 //
 // santhosh-tekuri/jsonschema resolves references, checks each schema against its metaschema and compiles it; what it
-// yields is brought to a small form of our own, and judged there. The engine can be replaced; callers see documents, pointers and bytes only.
+// yields is brought to a small form of our own, and judged there. The engine can be replaced;
+// callers see documents, pointers and bytes only.
 package schema

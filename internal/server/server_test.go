@@ -325,7 +325,7 @@ func TestAnnouncedBodiesTakeNothing(t *testing.T) {
 		io.WriteString(w, `"ok"`)
 	}))
 	defer api.Close()
-	s := start(t, api.URL, "sizes: {held: 1200KiB}\n")
+	s := start(t, api.URL, "sizes: {held: 8MiB}\n")
 	for range 20 {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
 		if err != nil {

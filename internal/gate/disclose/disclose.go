@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/portreeve/portreeve/access"
 	"github.com/portreeve/portreeve/internal/control"
@@ -150,6 +151,12 @@ func (r *rule) part(x *exchange.Exchange, dst, part []byte) ([]byte, exchange.Ve
 	if x.Media == nil || len(programs) == 0 {
 		return part, exchange.Pass
 	}
+	// What judging takes is of the order of the body; the API is not charged for the worst that a hostile client could send.
+	judging := answerFactor * int64(len(part))
+	if !x.Out.Budget().Take(judging) {
+		return nil, x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: time.Second, Fine: "memory_budget", Firm: true})
+	}
+	defer x.Out.Budget().Give(judging)
 	var first error
 	body, fits := part, 0
 	for _, p := range programs {
@@ -174,6 +181,9 @@ func (r *rule) part(x *exchange.Exchange, dst, part []byte) ([]byte, exchange.Ve
 	}
 	return body, exchange.Pass
 }
+
+// answerFactor is how many bytes judging and projecting take for each byte of an answer.
+const answerFactor = 3
 
 // refuse: an answer that does not follow the document is the upstream's fault; a client error keeps its status, with
 // our body instead of the one that cannot be judged.

@@ -93,6 +93,9 @@ func (s *Sink) SetStatus(code int) { s.status = code }
 // Written returns the body bytes that left.
 func (s *Sink) Written() int64 { return s.written }
 
+// Budget is what all exchanges hold bytes of; a step takes of it what judging a body needs beside the body.
+func (s *Sink) Budget() *Budget { return s.budget }
+
 // Deliver fixes how the body travels; a step calls it in Head. framing is needed for items alone. What is fixed may be
 // fixed again, but never be loosened: that is no rule, and refuses.
 func (s *Sink) Deliver(d plan.Delivery, framing Framing) {

@@ -441,13 +441,22 @@ func (r *rule) read(x *exchange.Exchange, m *media) exchange.Verdict {
 	case errors.Is(err, errTooLarge):
 		return tooLarge(x)
 	case errors.Is(err, errBudget):
-		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: time.Second, Fine: "memory_budget", Firm: true})
+		return outOfMemory(x)
 	case err != nil:
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadRequest, Reason: problem.InvalidRequest, Fine: "body_broken",
 			Detail: "the body did not arrive whole", Hangup: true, Firm: true, Cause: err})
 	}
 	x.Body = body
+	judging := int64(schema.Memory(len(body)))
+	if !r.budget.Take(judging) {
+		return outOfMemory(x)
+	}
+	defer r.budget.Give(judging)
 	return r.judge(x, m)
+}
+
+func outOfMemory(x *exchange.Exchange) exchange.Verdict {
+	return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: time.Second, Fine: "memory_budget", Firm: true})
 }
 
 var (

@@ -297,3 +297,22 @@ func TestDigitalOcean(t *testing.T) {
 		t.Error("a reference still leads to a file")
 	}
 }
+
+// TestCopiesAreApart: an overlay that changes one place changes no other that refers to the same file.
+func TestCopiesAreApart(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"openapi.yaml": "openapi: 3.0.3\ninfo: {title: T, version: '1'}\npaths:\n  /a: {get: {$ref: op.yaml}}\n  /b: {get: {$ref: op.yaml}}\n",
+		"op.yaml":      "security: [{bearer: []}]\nresponses: {default: {description: d}}\n",
+	})
+	d, err := Load(filepath.Join(dir, "openapi.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := d.Overlaid(Overlay{"o", []byte("overlay: 1.0.0\ninfo: {title: o, version: '1'}\nactions:\n- {target: \"$.paths['/a'].get.security\", remove: true}\n- {target: \"$.paths['/a'].get\", update: {security: []}}\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := o.Operations[0].Security, o.Operations[1].Security; len(*a) != 0 || len(*b) != 1 {
+		t.Errorf("/a asks for %v, /b for %v", *a, *b)
+	}
+}

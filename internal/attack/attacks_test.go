@@ -19,6 +19,7 @@ var samples = []struct {
 	secure bool // over TLS
 }{
 	{"missing-credential", []string{"missing-credential"}, false},
+	{"head-unguarded", []string{"missing-credential"}, false},
 	{"garbage-credential", []string{"garbage-credential", "credential-guessing"}, false},
 	{"token-alg-none", []string{"token-alg-none"}, false},
 	{"token-signature", []string{"token-signature"}, false},
@@ -27,6 +28,7 @@ var samples = []struct {
 	{"token-endless", []string{"token-endless"}, false},
 	{"token-audience", []string{"token-audience"}, false},
 	{"single-factor", []string{"single-factor"}, false},
+	{"stale-factor", []string{"single-factor"}, false},
 	{"identity-header", []string{"identity-header"}, false},
 	{"gate-bypass", []string{"gate-bypass"}, false},
 	{"bola-read", []string{"bola-read"}, false},
@@ -42,11 +44,15 @@ var samples = []struct {
 	{"undeclared-parameter", []string{"undeclared-parameter"}, false},
 	{"ambiguous-body", []string{"ambiguous-body"}, false},
 	{"oversized-body", []string{"oversized-body", "negative-input"}, false},
+	{"padded-body", []string{"oversized-body"}, false},
 	{"sql-injection", []string{"sql-injection"}, false},
 	{"reflected-xss", []string{"reflected-xss"}, false},
 	{"cors-origin", []string{"cors-origin"}, false},
 	{"cors-null", []string{"cors-origin"}, false},
+	{"cors-wildcard", []string{"cors-origin"}, false},
 	{"cors-preflight", []string{"cors-preflight"}, false},
+	{"cors-method", []string{"cors-preflight"}, false},
+	{"cors-header", []string{"cors-preflight"}, false},
 	{"undocumented-endpoint", []string{"undocumented-endpoint"}, false},
 	{"old-version", []string{"old-version"}, false},
 	{"user-enumeration", []string{"user-enumeration"}, false},
@@ -64,6 +70,7 @@ var samples = []struct {
 	{"principal-limit", []string{"principal-limit", "limit-evasion"}, false},
 	{"limit-evasion", []string{"limit-evasion"}, false},
 	{"credential-guessing", []string{"credential-guessing"}, false},
+	{"guessing-evasion", []string{"credential-guessing"}, false},
 }
 
 // Each attack finds the API that has its fault, and none fires on one that has another or none at all.

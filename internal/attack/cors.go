@@ -3,6 +3,7 @@ package attack
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/finding"
@@ -30,8 +31,9 @@ func (t *trial) foreign() []string {
 	return out
 }
 
-// letIn says how an answer lets an origin read, "" where it does not.
-func letIn(a *answer, origin string) string {
+// letIn says how an answer lets an origin read, "" where it does not. What anybody may read, but not as somebody, is as it
+// should be unless a configuration says who may.
+func (t *trial) letIn(a *answer, origin string) string {
 	credentials := a.header.Get(allowCredentials) == "true"
 	switch got := a.header.Get(allowOrigin); {
 	case got == origin && credentials:
@@ -40,6 +42,8 @@ func letIn(a *answer, origin string) string {
 		return "without credentials"
 	case got == "*" && credentials:
 		return "by * with credentials"
+	case got == "*" && t.policy != nil:
+		return "by *, which the configuration does not list"
 	}
 	return ""
 }
@@ -62,7 +66,7 @@ var corsReflection = Attack{
 		t.originsTried++
 		for _, origin := range origins {
 			a := t.send(base.set("Origin", origin))
-			if how := letIn(a, origin); how != "" {
+			if how := t.letIn(a, origin); how != "" {
 				return found("the origin "+kindOf(origin)+" may read, "+how, t.proof("from "+origin, a))
 			}
 		}
@@ -100,11 +104,36 @@ var corsPreflight = Attack{
 				c.params[paramKey("path", q.Name)] = v
 			}
 		}
-		a := t.send(c.set("Origin", origin).set("Access-Control-Request-Method", op.Method).set("Access-Control-Request-Headers", "authorization, content-type"))
-		how := letIn(a, origin)
+		ask := func(origin, method, headers string) *answer {
+			return t.send(c.set("Origin", origin).set("Access-Control-Request-Method", method).set("Access-Control-Request-Headers", headers))
+		}
+		a := ask(origin, op.Method, "authorization, content-type")
+		how := t.letIn(a, origin)
 		methods := a.header.Get("Access-Control-Allow-Methods")
 		if how != "" && (op.Method == http.MethodPost || strings.Contains(methods, op.Method) || methods == "*") {
 			return found("the origin of a stranger may send "+op.Method+", "+how, t.proof("a preflight from "+origin, a))
+		}
+		if t.policy == nil || len(t.policy.Origins) == 0 {
+			return passed()
+		}
+		friend := t.policy.Origins[0]
+		allows := func(a *answer, header, what string) bool {
+			return a.ok() && a.header.Get(allowOrigin) == friend && slices.ContainsFunc(strings.Split(a.header.Get(header), ","), func(s string) bool {
+				return strings.EqualFold(strings.TrimSpace(s), what) || strings.TrimSpace(s) == "*"
+			})
+		}
+		for _, method := range []string{http.MethodPatch, http.MethodDelete, http.MethodPut} {
+			if t.on(method, op.Path) != nil {
+				continue
+			}
+			if a := ask(friend, method, "content-type"); allows(a, "Access-Control-Allow-Methods", method) {
+				return found("a listed origin may send "+method+", which the document does not declare", t.proof("a preflight from "+friend, a))
+			}
+			break
+		}
+		name := "x-" + t.gen.canary()
+		if a := ask(friend, op.Method, name); allows(a, "Access-Control-Allow-Headers", name) {
+			return found("a listed origin may send headers that the document does not declare", t.proof("a preflight from "+friend, a))
 		}
 		return passed()
 	},

@@ -106,7 +106,7 @@ var untraceableRefusal = Attack{
 		Why: "Who is refused wrongly has nothing to tell the operator by, and the operator finds nothing.",
 		Fix: "Put an id into every refusal (RFC 9457 instance, or a header) that leads to its record in the log."},
 	detect: func(_ *run, a *answer) (bool, []string) {
-		if a.status != http.StatusUnauthorized && a.status != http.StatusForbidden || a.call.method == http.MethodOptions {
+		if a.status != http.StatusUnauthorized && a.status != http.StatusForbidden || a.call.method == http.MethodOptions || a.call.method == http.MethodHead { // neither has a body
 			return false, nil
 		}
 		if m, ok := a.json.(map[string]any); ok {

@@ -16,8 +16,8 @@ var singleFactor = Attack{
 		if !op.Ext.MFA {
 			return skipped("the document asks for no second factor (x-portreeve.mfa)")
 		}
-		if !op.key {
-			return skipped("it takes no API keys")
+		if res := t.provenLongAgo(op); res.verdict == finding.Failed || res.verdict == finding.Inconclusive || !op.key {
+			return res
 		}
 		for _, p := range t.callers(op) {
 			if p == nil || p.APIKey == "" || p != op.caller {
@@ -32,6 +32,30 @@ var singleFactor = Attack{
 		}
 		return undecided("no identity that may call it has a token and an API key")
 	},
+}
+
+// provenLongAgo tries tokens whose two factors were shown before the document's max_age.
+func (t *trial) provenLongAgo(op *operation) result {
+	switch tokens := t.tokensGiven().Stale; {
+	case !op.token || op.Ext.MaxAge == 0:
+		return skipped("it takes no API keys, and the document does not say how fresh a proof must be (x-portreeve.max_age)")
+	case len(tokens) == 0:
+		return withheld("no token of somebody who proved two factors long ago was given (tokens: {stale: […]} in the identities file)")
+	}
+	for _, token := range t.tokensGiven().Stale {
+		const what = "a token of somebody who proved two factors long ago"
+		cr := credential{kind: tokenOnly, value: token, label: "‹" + what + "›", shell: "$TOKEN"}
+		var res result
+		if op.safe() {
+			res = t.believes(op, t.send(t.fresh(op).by(cr)), what)
+		} else {
+			res = judgeWrite(t.tryWrite(op, cr, "with "+what), what+" is enough")
+		}
+		if res.verdict != finding.Passed {
+			return res
+		}
+	}
+	return passed()
 }
 
 var identityHeader = Attack{

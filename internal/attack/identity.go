@@ -37,6 +37,7 @@ type Login struct {
 type Tokens struct {
 	Expired []string
 	Foreign []string // of the same issuer, for another API
+	Stale   []string // in force, of somebody who proved two factors long ago
 }
 
 // People is an identities file.
@@ -239,8 +240,10 @@ func (r *peopleReader) tokens(n *tree.Node) {
 			r.people.Tokens.Expired = list
 		case "foreign":
 			r.people.Tokens.Foreign = list
+		case "stale":
+			r.people.Tokens.Stale = list
 		default:
-			r.fail(&tree.Node{At: m.At}, "it has expired and foreign", "tokens has no member %q", m.Name)
+			r.fail(&tree.Node{At: m.At}, "it has expired, foreign and stale", "tokens has no member %q", m.Name)
 		}
 	}
 }

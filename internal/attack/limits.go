@@ -206,7 +206,7 @@ var limitEvasion = Attack{
 			what string
 			call *call
 		}{
-			{"X-Forwarded-For", c.set("X-Forwarded-For", "203.0.113.77").set("X-Real-IP", "203.0.113.77").set("Forwarded", "for=203.0.113.77").set("True-Client-IP", "203.0.113.77")},
+			{"X-Forwarded-For", elsewhere(c)},
 		}
 		if p.APIKey != "" && op.key && op.token {
 			tries = append(tries, struct {
@@ -225,6 +225,12 @@ var limitEvasion = Attack{
 		}
 		return passed().at(op)
 	},
+}
+
+// elsewhere says in every header that may be believed that a call comes from another address.
+func elsewhere(c *call) *call {
+	const address = "203.0.113.77"
+	return c.set("X-Forwarded-For", address).set("X-Real-IP", address).set("Forwarded", "for="+address).set("True-Client-IP", address)
 }
 
 // unlimited reports whether a limit of the operation was found not to hold.
@@ -254,7 +260,15 @@ var credentialGuessing = Attack{
 			if !op.reached || !op.safe() || op.public || op.optional {
 				continue
 			}
-			served, limited, last := t.exceed(t.policy.Failures.Count+1, func() *call { return t.fresh(op).by(t.garbageFor(op)) })
+			guess := func() *call { return t.fresh(op).by(t.garbageFor(op)) }
+			served, limited, last := t.exceed(t.policy.Failures.Count+1, guess)
+			if limited != nil {
+				c := elsewhere(guess())
+				c.once = true
+				if a := t.send(c); a.status == http.StatusUnauthorized {
+					return found("who says in a header to call from elsewhere may guess on", t.proof("refused", limited), t.proof("with another address in a header", a)).at(op)
+				}
+			}
 			return t.judgeLimit(t.policy.Failures, served, limited, last, "the configuration").at(op)
 		}
 		return undecided("no operation that only reads was reached")

@@ -1,6 +1,10 @@
 package attack
 
-import "github.com/portreeve/portreeve/internal/finding"
+import (
+	"net/http"
+
+	"github.com/portreeve/portreeve/internal/finding"
+)
 
 var missingCredential = Attack{
 	Rule: finding.Rule{ID: "missing-credential", Title: "An operation answers callers without a credential", Severity: finding.Critical, CWE: []int{306, 862},
@@ -28,10 +32,28 @@ var missingCredential = Attack{
 		case t.served(op, l.none) && l.valid.ok():
 			return found("the call succeeds without any credential", t.proof("with a valid credential", l.valid), t.proof("without one", l.none))
 		case l.none.hidden():
-			return passed()
+			return t.headAlone(op)
 		}
 		return undecided("without a credential the answer is %d: neither success nor refusal", l.none.status)
 	},
+}
+
+// headAlone asks for the head of what is refused with GET: a guard that knows GET alone lets the code behind run.
+func (t *trial) headAlone(op *operation) result {
+	if op.Method != http.MethodGet || t.on(http.MethodHead, op.Path) != nil {
+		return passed()
+	}
+	c := t.fresh(op).by(credential{})
+	c.method = http.MethodHead
+	a := t.run.send(c)
+	if !a.ok() {
+		return passed()
+	}
+	nowhere := t.run.send(&call{method: http.MethodHead, path: "/" + t.gen.canary()})
+	if nowhere.err != nil || nowhere.ok() {
+		return passed() // it says so to anything
+	}
+	return found("HEAD succeeds without any credential, where GET is refused", t.proof("GET without a credential", t.legs(op).none), t.proof("HEAD without a credential", a))
 }
 
 // judgeWrite turns a write that should have been refused into a result.

@@ -132,11 +132,15 @@ func (t *trial) variants(list []variant, most int) result {
 // turn is fresh, but shared out among all who may call the operation, so that nobody's limit is used up.
 func (t *trial) turn(op *operation) *call {
 	c := t.fresh(op)
-	if c == nil || c.as.who == nil || c.object != nil || op.Ext.Object != nil {
+	if c == nil || c.as.who == nil || c.object != nil {
 		return c
 	}
+	everybodys := func(p *person) bool { // whose objects they are must not decide
+		o := op.Ext.Object
+		return o == nil || o.Unless != "" && t.grants(p, o.Unless) == yes
+	}
 	for _, p := range t.callers(op) {
-		if p != nil && t.may(p, op) == yes {
+		if p != nil && t.may(p, op) == yes && everybodys(p) {
 			return c.by(as(p))
 		}
 	}
@@ -159,8 +163,8 @@ var undeclaredParameter = Attack{
 		switch {
 		case !refuses:
 			return withheld("neither document nor configuration refuses what is not declared")
-		case !op.safe():
-			return withheld("it is tried on operations that only read")
+		case !op.safe() && !op.creates() && (op.collection == "" || t.creator(op.collection) == nil):
+			return withheld("it would change what this run did not make")
 		}
 		return t.variants([]variant{{"an undeclared query parameter", func(c *call) *call {
 			d := c.clone()
@@ -231,6 +235,32 @@ func lastMember(object map[string]any) (name, value string) {
 	return string(n), string(v)
 }
 
+// padding is far more than a body needs whose strings are all bounded.
+const padding = 4 << 20
+
+// padded sends a body that follows the schema and is huge all the same: between its values stand spaces. Once is enough.
+func (t *trial) padded(op *operation) result {
+	if t.bodyPadded && !t.again {
+		return passed()
+	}
+	t.bodyPadded = true
+	c := t.fresh(op)
+	if c == nil {
+		return undecided("there is no object of ours to try it on")
+	}
+	b, _ := c.content()
+	c.raw = append(bytes.Clone(b), bytes.Repeat([]byte(" "), padding)...)
+	a := t.run.send(c)
+	t.silence = 0
+	switch {
+	case a.err == errLimited || a.err == errOver:
+		return undecided("%v", a.err)
+	case a.ok() && !t.soft404(a):
+		return found(fmt.Sprintf("a body of %d MiB is taken: a small one, and spaces", padding>>20), t.proof("a small body and spaces", a))
+	}
+	return passed()
+}
+
 // oversize is far beyond what a document bounds, and less than maxAnswer: an answer that repeats it can still be read.
 const oversize = 300_000
 
@@ -272,7 +302,7 @@ var oversizedBody = Attack{
 			if a.err == errLimited || a.err == errOver {
 				return undecided("%v", a.err)
 			}
-			return passed()
+			return t.padded(op)
 		}
 		return skipped("the document bounds no string of its body")
 	},

@@ -72,6 +72,7 @@ type run struct {
 	forgeries    forgeries
 	keysTried    int
 	originsTried int
+	bodyPadded   bool
 	limited      *person // on whom a limit was tried last
 	limitedOp    *operation
 }

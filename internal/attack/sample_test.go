@@ -78,7 +78,7 @@ paths:
       responses: {"200": {description: ok, content: {application/json: {schema: {type: object, properties: {notes: {type: integer}}}}}}, 4XX: {description: no}}
   /vault:
     get:
-      x-portreeve: {permission: "stats:read", mfa: true}
+      x-portreeve: {permission: "stats:read", mfa: true, max_age: 1h}
       responses: {"200": {description: ok, content: {application/json: {schema: {type: object, properties: {vault: {type: string}}}}}}, 4XX: {description: no}}
   /export:
     get:
@@ -119,6 +119,9 @@ components:
 // bend is one fault that a sample API may have; the zero value is an API without any.
 type bend string
 
+// sampleFriend is the one foreign origin that is let in.
+const sampleFriend = "https://app.example.com"
+
 const soundSecret = "9f1c-sample-secret-of-a-generator-7b20e4"
 
 // sample is a small API of notes over real handlers, sound but for one bend.
@@ -126,6 +129,8 @@ type sample struct {
 	bent bend
 	db   *sql.DB
 	url  string
+
+	routes *http.ServeMux
 
 	mu       sync.Mutex
 	notes    map[int]map[string]any
@@ -165,7 +170,14 @@ func rawToken(secret string, header, claims map[string]any) string {
 func (s *sample) token(u sampleUser, life time.Duration, aud string) string {
 	now := time.Now()
 	return rawToken(s.secret(), map[string]any{"alg": "HS256", "typ": "JWT"},
-		map[string]any{"sub": strconv.Itoa(u.id), "aud": aud, "iat": now.Unix(), "exp": now.Add(life).Unix(), "amr": u.amr})
+		map[string]any{"sub": strconv.Itoa(u.id), "aud": aud, "iat": now.Unix(), "exp": now.Add(life).Unix(), "amr": u.amr, "auth_time": now.Unix()})
+}
+
+// stale is a token in force whose holder proved who they are a day ago.
+func (s *sample) stale(u sampleUser) string {
+	now := time.Now()
+	return rawToken(s.secret(), map[string]any{"alg": "HS256", "typ": "JWT"}, map[string]any{"sub": strconv.Itoa(u.id), "aud": "notes", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+		"amr": u.amr, "auth_time": now.Add(-24 * time.Hour).Unix()})
 }
 
 func sampleKey(u sampleUser) string { return "key-of-" + u.name + "-4711" }
@@ -205,6 +217,7 @@ func (s *sample) who(r *http.Request) (u *sampleUser, strong, ok bool) {
 		Sub, Aud string
 		Exp      int64
 		AMR      []string
+		AuthTime int64 `json:"auth_time"`
 	}
 	if json.Unmarshal(h, &head) != nil || json.Unmarshal(c, &claims) != nil {
 		return nil, false, false
@@ -225,7 +238,8 @@ func (s *sample) who(r *http.Request) (u *sampleUser, strong, ok bool) {
 	if v := r.Header.Get("X-User-Id"); s.is("identity-header") && v != "" {
 		u = byID(v)
 	}
-	return u, len(claims.AMR) > 1, u != nil
+	fresh := time.Now().Unix()-claims.AuthTime <= 3600 || s.is("stale-factor")
+	return u, len(claims.AMR) > 1 && fresh, u != nil
 }
 
 func (s *sample) problem(w http.ResponseWriter, status int, detail string) {
@@ -274,12 +288,16 @@ type sampleHandler func(w http.ResponseWriter, r *http.Request, u *sampleUser)
 // guarded is what stands before every operation but the sign-in.
 func (s *sample) guarded(permission string, strong bool, query []string, next sampleHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if s.beyond("failures", 60) && !s.is("credential-guessing") {
+		failures := "failures"
+		if s.is("guessing-evasion") {
+			failures += r.Header.Get("X-Forwarded-For")
+		}
+		if s.beyond(failures, 60) && !s.is("credential-guessing") {
 			s.problem(w, http.StatusTooManyRequests, "")
 			return
 		}
 		u, proven, ok := s.who(r)
-		if u == nil && ok && s.is("missing-credential") {
+		if u == nil && ok && (s.is("missing-credential") || s.is("head-unguarded") && r.Method == http.MethodHead) {
 			u, ok = &sampleUsers[0], true
 		}
 		if !ok && s.is("garbage-credential") {
@@ -287,7 +305,7 @@ func (s *sample) guarded(permission string, strong bool, query []string, next sa
 		}
 		if u == nil || !ok || strong && !proven {
 			if !ok {
-				s.counted("failures", 60)
+				s.counted(failures, 60)
 			}
 			s.problem(w, http.StatusUnauthorized, "")
 			return
@@ -353,6 +371,7 @@ func (s *sample) handler() http.Handler {
 		}
 		s.problem(w, http.StatusNotFound, "")
 	})
+	s.routes = m
 	return s.dressed(m)
 }
 
@@ -382,6 +401,23 @@ func (s *sample) dressed(next http.Handler) http.Handler {
 				h.Set("Access-Control-Allow-Credentials", "true")
 				h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
 			}
+			if s.is("cors-wildcard") && !preflight {
+				h.Set("Access-Control-Allow-Origin", "*")
+			}
+			if preflight && origin == sampleFriend {
+				h.Set("Access-Control-Allow-Origin", origin)
+				h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
+				h.Set("Access-Control-Allow-Headers", "authorization, content-type")
+				switch _, pattern := s.routes.Handler(&http.Request{Method: r.Header.Get("Access-Control-Request-Method"), URL: r.URL, Host: r.Host}); {
+				case s.is("cors-method"):
+					h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, PATCH")
+				case pattern == "/":
+					h.Del("Access-Control-Allow-Methods")
+				}
+				if s.is("cors-header") {
+					h.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers"))
+				}
+			}
 			if preflight {
 				w.WriteHeader(http.StatusNoContent)
 				return
@@ -407,7 +443,7 @@ func (s *sample) body(w http.ResponseWriter, r *http.Request, into any, loose bo
 		return false
 	}
 	limit := int64(64 << 10)
-	if s.is("oversized-body") {
+	if s.is("oversized-body") || s.is("padded-body") {
 		limit = 64 << 20
 	}
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
@@ -699,7 +735,7 @@ func start(t *testing.T, b bend, secure bool) Options {
 	} else {
 		server = httptest.NewServer(s.handler())
 	}
-	t.Cleanup(server.Close)
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 	d, err := spec.Parse("notes.yaml", []byte(sampleDocument))
 	if err != nil {
 		t.Fatal(err)
@@ -709,9 +745,9 @@ func start(t *testing.T, b bend, secure bool) Options {
 		people.Identities = append(people.Identities, Identity{Name: u.name, Role: u.role, UserID: strconv.Itoa(u.id), Password: samplePassword(u), Token: s.token(u, time.Hour, "notes"), APIKey: sampleKey(u)})
 	}
 	carol := sampleUsers[2]
-	people.Tokens = Tokens{Expired: []string{s.token(carol, -time.Hour, "notes")}, Foreign: []string{s.token(carol, time.Hour, "mail")}}
+	people.Tokens = Tokens{Expired: []string{s.token(carol, -time.Hour, "notes")}, Foreign: []string{s.token(carol, time.Hour, "mail")}, Stale: []string{s.stale(carol)}}
 	o := Options{Target: server.URL, People: people, Budget: time.Minute, Seed: 5,
-		Promise: &Promise{Document: d, Policy: &Policy{Roles: sampleRoles, Refuses: true, Principal: Limit{300, time.Hour}, Failures: Limit{60, time.Hour}, Operations: map[string]Limit{}}}}
+		Promise: &Promise{Document: d, Policy: &Policy{Roles: sampleRoles, Origins: []string{sampleFriend}, Refuses: true, Principal: Limit{300, time.Hour}, Failures: Limit{60, time.Hour}, Operations: map[string]Limit{}}}}
 	if secure {
 		o.Roots = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	}
@@ -724,7 +760,7 @@ func start(t *testing.T, b bend, secure bool) Options {
 		}
 		s.problem(w, http.StatusForbidden, "")
 	}))
-	t.Cleanup(behind.Close)
+	t.Cleanup(func() { behind.CloseClientConnections(); behind.Close() })
 	o.Direct = behind.URL
 	return o
 }

@@ -40,7 +40,9 @@ identities it tries what is one's as the other. Identities come from a file, JSO
       role: employee
       user_id: 2
       login: {path: /login, body: {username: bob, password: {env: BOB_PASSWORD}}, token: /access_token}
-  tokens: {expired: [{env: OLD_TOKEN}], foreign: [{env: OTHER_API_TOKEN}]}   # real ones that must not be believed
+  tokens: {expired: [{env: OLD_TOKEN}], foreign: [{env: OTHER_API_TOKEN}], stale: [{env: LONG_AGO_TOKEN}]}
+
+Tokens are real ones that must not be believed: that ended, that are for another API, that prove two factors of long ago.
 
 It makes objects of its own and removes them; it changes nothing else unless --destructive allows it. A target that is not
 this machine must be named a second time with --allow. Attack only what you are allowed to attack.

@@ -303,12 +303,9 @@ func TestCopiesAreApart(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"openapi.yaml": "openapi: 3.0.3\ninfo: {title: T, version: '1'}\npaths:\n  /a: {get: {$ref: op.yaml}}\n  /b: {get: {$ref: op.yaml}}\n",
 		"op.yaml":      "security: [{bearer: []}]\nresponses: {default: {description: d}}\n",
+		"o.yaml":       "overlay: 1.0.0\ninfo: {title: o, version: '1'}\nactions:\n- {target: \"$.paths['/a'].get.security\", remove: true}\n- {target: \"$.paths['/a'].get\", update: {security: []}}\n",
 	})
-	d, err := Load(filepath.Join(dir, "openapi.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	o, err := d.Overlaid(Overlay{"o", []byte("overlay: 1.0.0\ninfo: {title: o, version: '1'}\nactions:\n- {target: \"$.paths['/a'].get.security\", remove: true}\n- {target: \"$.paths['/a'].get\", update: {security: []}}\n")})
+	o, err := Load(filepath.Join(dir, "openapi.yaml"), filepath.Join(dir, "o.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

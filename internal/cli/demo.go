@@ -52,6 +52,7 @@ The naked API does what it is told by anybody. It listens on this machine alone.
 		Example: `  portreeve demo
   portreeve demo --once
   portreeve demo --data ./demo --listen 127.0.0.1:8080 --naked-listen 127.0.0.1:8081
+  portreeve demo --attack --prove evidence/
   portreeve demo --attack         # find every fault by itself, on the naked, the guarded and the mended API
   portreeve demo --once --fixed   # the same API written well, with and without the gate
   portreeve demo --tls            # the gate speaks HTTPS, with a certificate made for the occasion`,
@@ -67,6 +68,7 @@ The naked API does what it is told by anybody. It listens on this machine alone.
 	f.BoolVar(&o.attack, "attack", false, "attack the naked, the guarded and the mended API, print what was found, and end")
 	f.BoolVar(&o.fixed, "fixed", false, "use the same API without its faults")
 	f.BoolVar(&o.tls, "tls", false, "have the gate speak HTTPS")
+	f.StringVar(&o.prove, "prove", "", "with --attack: gather the evidence about the guarded side in this new `DIR`")
 	f.BoolVar(&o.json, "json", false, "with --once or --attack: print JSON")
 	f.StringVar(&o.expose, "unsafe-expose-naked", "", "let the naked API listen off this machine, for this `REASON`")
 	_ = c.MarkFlagDirname("data")
@@ -74,14 +76,17 @@ The naked API does what it is told by anybody. It listens on this machine alone.
 }
 
 type demoOptions struct {
-	listen, naked, admin, data, expose string
-	once, attack, fixed, tls, json     bool
+	listen, naked, admin, data, expose, prove string
+	once, attack, fixed, tls, json            bool
 }
 
 // demonstrate puts the two sides up and shows them.
 func demonstrate(ctx context.Context, s Streams, o demoOptions) (err error) {
 	if o.json && !o.once && !o.attack {
 		return usagef("--json goes with --once or --attack")
+	}
+	if o.prove != "" && !o.attack {
+		return usagef("--prove goes with --attack: it is the attack that shows something")
 	}
 	if o.attack && (o.once || o.fixed) {
 		return usagef("--attack goes without --once and --fixed: it attacks the mended API too")
@@ -107,7 +112,7 @@ func demonstrate(ctx context.Context, s Streams, o demoOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	d := &demonstration{demoOptions: o, streams: s, dir: dir, log: slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: slog.LevelError}))}
+	d := &demonstration{demoOptions: o, begun: time.Now().UTC(), streams: s, dir: dir, log: slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: slog.LevelError}))}
 	if err := d.listeners(); err != nil {
 		return err
 	}
@@ -157,6 +162,7 @@ func demoDirectory(dir string) (path string, clean func() error, err error) {
 // demonstration is a run of demo.
 type demonstration struct {
 	demoOptions
+	begun   time.Time // before the ledger's first event
 	streams Streams
 	dir     string
 	log     *slog.Logger

@@ -201,6 +201,11 @@ func (d *demonstration) attackAll(ctx context.Context, list []demo.Demonstration
 	if err != nil {
 		return err
 	}
+	if d.prove != "" {
+		if err := d.proveGuarded(sides); err != nil {
+			return err
+		}
+	}
 	if len(faults) > 0 {
 		return exit(failed, errors.New(strings.Join(faults, "\n")))
 	}

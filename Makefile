@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 .ONESHELL:
-.PHONY: help build demo test bench soak fuzz lint
+.PHONY: help build demo test bench soak mutants fuzz lint
 
 VERSION  ?= $(shell git describe --tags --dirty 2>/dev/null)
 FUZZTIME ?= 30s
@@ -45,6 +45,9 @@ bench: ## every benchmark, with allocations
 
 soak: ## the gate under mixed load for SOAK=10m: nothing leaks, nothing grows
 	@PORTREEVE_SOAK=$(SOAK) go -C e2e test -race -count=1 -timeout 0 -v -run '^TestSoak$$' ./...
+
+mutants: ## gates that lack one rule each, attacked: at least 90 % are found, and each that is not has its reason
+	@PORTREEVE_MUTANTS=all go test -count=1 -timeout 20m -v -run '^TestMutants$$' ./internal/mutant
 
 fuzz: ## every fuzz target for FUZZTIME=30s
 	@for pkg in $$(go list ./...); do

@@ -138,17 +138,35 @@ func (l *list) origins() {
 		answer := strings.Replace(what.header, "Request-Method", "Allow-Methods", 1)
 		answer = strings.Replace(answer, "Request-Headers", "Allow-Headers", 1)
 		l.add(Mutant{Rule: what.rule, Controls: []control.ID{"cors.methods-headers"}, Does: what.does,
-			bend: plain(both(entering(cors.Name, func(x *exchange.Exchange, then func(*exchange.Exchange) exchange.Verdict) exchange.Verdict {
+			bend: plain(both(both(entering(edge.Name, anyMethod), entering(cors.Name, func(x *exchange.Exchange, then func(*exchange.Exchange) exchange.Verdict) exchange.Verdict {
 				v := then(x)
 				if v == exchange.Refused && (x.No.Fine == "cors_method" && strings.HasSuffix(answer, "Methods") || x.No.Fine == "cors_header" && strings.HasSuffix(answer, "Headers")) {
 					x.No, x.Reply.Status = exchange.Refusal{}, http.StatusNoContent
 					return exchange.Answered
 				}
 				return v
-			}), dressing(cors.Name, func(x *exchange.Exchange) {
+			})), dressing(cors.Name, func(x *exchange.Exchange) {
 				if h := x.Out.Client(); preflight(x) && h.Get("Access-Control-Allow-Origin") != "" {
 					h.Set(answer, x.Request.Header.Get(what.header))
 				}
 			})))})
 	}
+}
+
+// anyMethod finds the operation of a preflight that asks for a method which its path does not have: any other of the path.
+func anyMethod(x *exchange.Exchange, then func(*exchange.Exchange) exchange.Verdict) exchange.Verdict {
+	v := then(x)
+	asked := x.Request.Header["Access-Control-Request-Method"]
+	if v != exchange.Refused || x.No.Fine != "method_undeclared" || len(asked) == 0 {
+		return v
+	}
+	defer func() { x.Request.Header["Access-Control-Request-Method"] = asked }()
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		x.No = exchange.Refusal{}
+		x.Request.Header["Access-Control-Request-Method"] = []string{method}
+		if v = then(x); v == exchange.Pass {
+			return v
+		}
+	}
+	return v
 }

@@ -159,6 +159,7 @@ func (s *stand) falseTokens(ctx context.Context, now time.Time) error {
 		sign(&t.Expired, accessToken, map[string]any{"exp": now.Add(5 * time.Hour).Unix()}),
 		sign(&t.Expired, accessToken, map[string]any{"jti": revokedID}),
 		sign(&t.Expired, accessToken, map[string]any{"sub": s.arms.idle}),
+		sign(&t.Stale, accessToken, map[string]any{"auth_time": now.Add(-30 * 24 * time.Hour).Unix()}),
 		sign(&t.Foreign, accessToken, map[string]any{"aud": "https://another-api.invalid"}),
 		sign(&t.Foreign, accessToken, map[string]any{"iss": "https://another-issuer.invalid"}),
 		sign(&t.Foreign, "portreeve-assertion+jwt", nil),

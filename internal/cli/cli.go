@@ -9,9 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Exit codes. 1 is a run-time failure of any command.
@@ -43,10 +48,16 @@ func Main(ctx context.Context, args []string, s Streams) int {
 	if !errors.As(err, &e) {
 		e = &exitError{code: classify(err), err: err}
 	}
-	if e.err != nil {
+	if e.err != nil && !abandoned(e.err) {
 		explainError(s.Err, e.err)
 	}
 	return e.code
+}
+
+// abandoned reports whether nobody reads the result any more, as in portreeve explain … | head -1. That is no news.
+func abandoned(err error) bool {
+	var p *fs.PathError
+	return errors.As(err, &p) && p.Path == os.Stdout.Name() && errors.Is(err, syscall.EPIPE)
 }
 
 // exitError carries the exit code with the error that is shown; err may be nil when everything was said already.
@@ -89,6 +100,7 @@ func explainError(w io.Writer, err error) {
 }
 
 func newRoot(s Streams) *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:   "portreeve",
 		Short: "Point it at an OpenAPI document and an API: it enforces the document, and shows that it does",
@@ -99,14 +111,19 @@ configuration allow: who may call, how often, with what, on which object, and wh
 		Example: `  portreeve demo                       # a vulnerable API, naked and guarded, side by side
   portreeve init openapi.yaml          # write a starter configuration for your own API
   portreeve serve --config portreeve.yaml
-  portreeve explain GET /orders/{id}   # what happens to a request, rule by rule`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+  portreeve explain GET /orders/17     # what happens to a request, rule by rule`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Args:              cobra.NoArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return given(cmd) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version {
+				return printVersion(s, false)
+			}
 			return cmd.Help()
 		},
 	}
+	root.Flags().BoolVar(&version, "version", false, "print the version and how it was built")
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
@@ -116,18 +133,78 @@ configuration allow: who may call, how often, with what, on which object, and wh
 	for _, make := range commands {
 		root.AddCommand(make(s))
 	}
+	root.SetHelpCommand(newHelp())
 	fallible(root)
 	return root
+}
+
+// newHelp stands in for cobra's own, which takes a command that does not exist for a success.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Show the help of a command",
+		Example: "  portreeve help serve\n  portreeve help key create",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
+			if above, rest, err := cmd.Root().Find(args); err == nil && len(rest) == 0 {
+				for _, c := range above.Commands() {
+					if c.IsAvailableCommand() {
+						names = append(names, cobra.CompletionWithDesc(c.Name(), c.Short))
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknown(c, strings.Join(rest, " "))
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
+	}
+}
+
+// unknown is the error of a command that is not there.
+func unknown(above *cobra.Command, name string) error {
+	above.SuggestionsMinimumDistance = 2
+	hint := ""
+	if near := above.SuggestionsFor(name); len(near) > 0 {
+		hint = "\nhint: did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef("unknown command %q for %q%s\nsee: %s --help", name, above.CommandPath(), hint, above.CommandPath())
+}
+
+// given refuses a flag whose value is empty: a variable of a script that was never set must not mean the default, which
+// may be another configuration, another data directory, or no limit at all.
+func given(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		empty := f.Value.String() == ""
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			empty = slices.Contains(list.GetSlice(), "")
+		}
+		if empty && err == nil {
+			err = usagef("--%s is given, but empty\nsee: %s --help", f.Name, cmd.CommandPath())
+		}
+	})
+	return err
 }
 
 // fallible makes wrong arguments an error of usage everywhere.
 func fallible(c *cobra.Command) {
 	if args := c.Args; args != nil {
 		c.Args = func(cmd *cobra.Command, a []string) error {
-			if err := args(cmd, a); err != nil {
-				return usagef("%w\nsee: %s --help", err, cmd.CommandPath())
+			err := args(cmd, a)
+			var said *exitError
+			switch {
+			case err == nil || errors.As(err, &said):
+				return err
+			case len(a) == 0:
+				return usagef("an argument is missing: %s\nsee: %s --help", cmd.UseLine(), cmd.CommandPath())
+			case cmd.HasAvailableSubCommands():
+				return unknown(cmd, a[0])
 			}
-			return nil
+			return usagef("the arguments do not fit: %s\nsee: %s --help", cmd.UseLine(), cmd.CommandPath()) // not repeated: one may be a secret
 		}
 	}
 	for _, sub := range c.Commands() {
@@ -135,7 +212,7 @@ func fallible(c *cobra.Command) {
 	}
 }
 
-// commands are all there are, in the order help shows them.
+// commands are all there are beside help.
 var commands = []func(Streams) *cobra.Command{
 	newDemo,
 	newInit,

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -12,7 +13,7 @@ var shells = []string{"bash", "zsh", "fish", "powershell"}
 // newCompletion stands in for cobra's own completion command, whose errors of usage would exit with 1.
 func newCompletion(s Streams) *cobra.Command {
 	return &cobra.Command{
-		Use:   "completion SHELL",
+		Use:   "completion " + strings.Join(shells, "|"),
 		Short: "Print a completion script for a shell",
 		Long: `Print a completion script for bash, zsh, fish or powershell.
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/portreeve/portreeve/internal/deployment"
+	"github.com/portreeve/portreeve/internal/gate/edge"
 	"github.com/portreeve/portreeve/internal/gate/exchange"
 	"github.com/portreeve/portreeve/internal/plan"
 )
@@ -102,19 +103,26 @@ func explanationOf(c *exchange.Chain) explanation {
 
 func explainChain(s Streams, method, path string, c *exchange.Chain) error {
 	e := explanationOf(c)
+	var b strings.Builder
 	if e.Method == "" {
-		fmt.Fprintf(s.Out, "%s %s is no operation of the document: it is refused\n\n", method, path)
+		fmt.Fprintf(&b, "%s %s is no operation of the document: it is refused\n\n", method, path)
 	} else {
-		fmt.Fprintf(s.Out, "%s %s  (%s, %s)\n\n", e.Method, e.Path, e.Operation, e.Source)
+		fmt.Fprintf(&b, "%s %s  (%s, %s)\n\n", e.Method, e.Path, e.Operation, e.Source)
 	}
-	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	refused := false // on the way in; the steps that every answer passes still come
 	for i, step := range e.Steps {
 		rule := step.Rule
 		switch {
+		case refused && c.Steps[i].Dress == nil && c.Steps[i].Close == nil:
+			rule = "— not reached"
 		case step.Absent:
 			rule = "— " + rule
 		case step.Observe:
 			rule = "OBSERVED ONLY: " + rule
+		}
+		if e.Method == "" && step.Stage == edge.Name {
+			rule, refused = rule+"; refuses: 404, or 405 where the path has other methods", true
 		}
 		fmt.Fprintf(w, "%2d\t%s\t%s\t%s\n", i, step.Stage, rule, step.Source)
 	}
@@ -127,5 +135,13 @@ func explainChain(s Streams, method, path string, c *exchange.Chain) error {
 		}
 		fmt.Fprintf(w, "\tdelivery\t%s %s: %s\t\n", d.Status, media, d.Delivery)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("printing the steps: %w", err)
+	}
+	for line := range strings.Lines(b.String()) {
+		if _, err := fmt.Fprintln(s.Out, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }

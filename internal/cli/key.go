@@ -71,12 +71,12 @@ Where the owner is a user of this gate, the key can have no role that the user l
 	}
 	f := c.Flags()
 	f.StringVar(&n.Owner, "owner", "", "`SUBJECT` of a user, or the name of the service it is for")
-	f.StringVar(&n.Purpose, "purpose", "", "what it is for, in a few words")
-	f.StringArrayVar(&n.Scopes, "scope", nil, "limit it to a scope (repeatable)")
-	f.StringArrayVar(&n.Roles, "role", nil, "give it a role (repeatable)")
+	f.StringVar(&n.Purpose, "purpose", "", "`TEXT`: what it is for, in a few words")
+	f.StringArrayVar(&n.Scopes, "scope", nil, "limit it to a `SCOPE` (repeatable)")
+	f.StringArrayVar(&n.Roles, "role", nil, "give it a `ROLE` (repeatable)")
 	f.StringArrayVar(&addresses, "ip", nil, "accept it only from an address or `CIDR` (repeatable)")
-	f.StringVar(&expires, "expires", "90d", "when it ends: 90d, 24h, or a date; at most 12 months away")
-	f.StringVar(&n.Environment, "environment", "live", "live or test; stands in the text for people and scanners")
+	f.StringVar(&expires, "expires", "90d", "`WHEN` it ends: 90d, 24h, or a date; at most 12 months away")
+	f.StringVar(&n.Environment, "environment", "live", "`KIND`, live or test; stands in the text for people and scanners")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
@@ -175,7 +175,7 @@ func newKeyRotate(s Streams, p *place) *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&overlap, "overlap", "24h", "how long the old key is still accepted")
+	c.Flags().StringVar(&overlap, "overlap", "24h", "for this `TIME` the old key is still accepted")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

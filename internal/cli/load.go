@@ -35,6 +35,15 @@ func (s *source) flags(c *cobra.Command) {
 	_ = c.MarkFlagDirname("data")
 }
 
+// absent reports whether nothing says where the plan is: no flag, and no configuration here.
+func (s *source) absent() bool {
+	if s.config != "" || s.document != "" {
+		return false
+	}
+	_, err := os.Stat(defaultConfig)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // plan reads and compiles.
 func (s *source) plan(now time.Time) (*plan.Plan, error) {
 	if s.document == "" {
@@ -43,7 +52,7 @@ func (s *source) plan(now time.Time) (*plan.Plan, error) {
 		}
 		path := s.config
 		if path == "" {
-			if _, err := os.Stat(defaultConfig); errors.Is(err, fs.ErrNotExist) {
+			if s.absent() {
 				return nil, usagef("there is no %s here\nhint: name one with --config, write one with portreeve init openapi.yaml, or give --document and --upstream", defaultConfig)
 			}
 			path = defaultConfig

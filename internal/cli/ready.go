@@ -11,6 +11,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// defaultAdmin is where a gate has its admin listener unless it is told otherwise.
+const defaultAdmin = "127.0.0.1:9443"
+
 func newReady(s Streams) *cobra.Command {
 	var src source
 	var wait time.Duration
@@ -18,12 +21,17 @@ func newReady(s Streams) *cobra.Command {
 		Use:   "ready",
 		Short: "Ask a running gate whether it can answer requests now",
 		Long: `Ready asks /readyz of the admin listener and exits with 0 when requests can be answered, 1 when not. What is missing
-is said on stderr. It suits a container's health check.`,
+is said on stderr. It suits a container's health check.
+
+Where there is no portreeve.yaml and no flag says more, it asks ` + defaultAdmin + `.`,
 		Example: `  portreeve ready --config portreeve.yaml
   portreeve ready --admin-listen 127.0.0.1:9443 --wait 30s`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			address := src.admin
+			if address == "" && src.absent() {
+				address = defaultAdmin
+			}
 			if address == "" || src.document != "" || src.config != "" {
 				p, err := src.plan(time.Now())
 				if err != nil {
@@ -63,7 +71,7 @@ func askReady(ctx context.Context, address string) error {
 	}
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r) // no proxy of the environment
 	if err != nil {
-		return fmt.Errorf("asking %s: %w", address, err)
+		return fmt.Errorf("asking %s: %w\nhint: start portreeve serve, or name its admin listener with --admin-listen", address, err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 4096))

@@ -23,6 +23,9 @@ exit code says so.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir := src.data
+			if dir == "" && src.absent() {
+				dir = defaultData
+			}
 			if dir == "" || src.document != "" || src.config != "" {
 				p, err := src.plan(time.Now())
 				if err != nil {
@@ -32,7 +35,7 @@ exit code says so.`,
 			}
 			gate, err := management.Dial(cmd.Context(), dir)
 			if err != nil {
-				return err
+				return fmt.Errorf("reaching the gate of %s: %w\nhint: start portreeve serve, or name its data directory with --data or its configuration with --config", dir, err)
 			}
 			r, err := gate.Reload(cmd.Context())
 			if err != nil {

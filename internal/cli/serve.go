@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -64,7 +65,7 @@ type serving struct {
 func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 	listeners, err := server.Listen(p, o.log)
 	if err != nil {
-		return err
+		return hintListen(err)
 	}
 	defer listeners.Close()
 	d, err := deployment.Open(ctx, p, deployment.Options{Open: sqlite.Open, Log: o.log, Who: o.who})
@@ -118,6 +119,20 @@ func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 	err = listeners.Serve(ctx, d, Version)
 	cancel(nil)
 	return errors.Join(err, <-done)
+}
+
+// hintListen says what to do about an address that cannot be had.
+func hintListen(err error) error {
+	for cause, hint := range map[error]string{
+		syscall.EADDRINUSE:    "another program listens there: stop it, or give another address",
+		syscall.EACCES:        "ports below 1024 are for the privileged: give another one, or the program CAP_NET_BIND_SERVICE",
+		syscall.EADDRNOTAVAIL: "this machine does not have that address",
+	} {
+		if errors.Is(err, cause) {
+			return fmt.Errorf("%w\nhint: %s", err, hint)
+		}
+	}
+	return err
 }
 
 // onHangup reloads on SIGHUP until stop is called.

@@ -71,9 +71,9 @@ Without a running gate the configuration is needed, for it names the issuer, the
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&lifetime, "lifetime", "", "how long it is valid, 15m (default and most: the configuration's, at most 1h)")
-	f.StringArrayVar(&n.Scopes, "scope", nil, "limit it to a scope (repeatable)")
-	f.StringArrayVar(&n.AMR, "amr", nil, "how the user was proven to you, a value of RFC 8176: pwd, otp, hwk (repeatable)")
+	f.StringVar(&lifetime, "lifetime", "", "it is valid for this `TIME`, 15m (default and most: the configuration's, at most 1h)")
+	f.StringArrayVar(&n.Scopes, "scope", nil, "limit it to a `SCOPE` (repeatable)")
+	f.StringArrayVar(&n.AMR, "amr", nil, "`HOW` the user was proven to you, a value of RFC 8176: pwd, otp, hwk (repeatable)")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

@@ -62,8 +62,8 @@ A password is asked for on the terminal, or read as one line from standard input
 		},
 	}
 	f := c.Flags()
-	f.StringArrayVar(&n.Roles, "role", nil, "give a role (repeatable)")
-	f.StringVar(&n.Subject, "subject", "", "what tokens call the user (default: the name); it never changes")
+	f.StringArrayVar(&n.Roles, "role", nil, "give a `ROLE` (repeatable)")
+	f.StringVar(&n.Subject, "subject", "", "`SUBJECT`: what tokens call the user (default: the name); it never changes")
 	f.BoolVar(&password, "with-password", false, "ask for a password, or read it from standard input")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c

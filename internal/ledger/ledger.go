@@ -273,7 +273,7 @@ func (l *Ledger) run() {
 		l.stats.Failed, l.stats.LastErr = err != nil, err
 		l.mu.Unlock()
 		if err != nil {
-			err = ErrUnavailable
+			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		for _, w := range waiting {
 			w <- err

@@ -184,7 +184,7 @@ func (p *Proposal) decide() {
 	}
 	p.decision("roles: admin and readonly are a beginning; write the roles your people and programs have")
 	if c.Objects > 0 {
-		p.decision("%s let only the owner through, or who has the permission that ends in :any: see that the token's subject is the id your API uses", plural(c.Objects, "operation"))
+		p.decision("%s for the owner alone, or for whoever has the permission that ends in :any: see that the token's subject is the id your API uses", plural(c.Objects, "operation"))
 	}
 	if c.ObjectsCommented > 0 {
 		p.decision("%s may belong to somebody; the overlay has the rule as a comment: decide each", plural(c.ObjectsCommented, "operation"))

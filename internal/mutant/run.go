@@ -111,11 +111,6 @@ var ErrBaseline = errors.New("the gate without a fault cannot be judged")
 // Run makes every mutant of a plan and attacks it. When the gate without a fault is not clean, that is all the result
 // says. The result is whole, as far as it goes, even when the context ends early.
 func Run(ctx context.Context, o Options) (_ *Result, err error) {
-	if o.Budget > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.Budget)
-		defer cancel()
-	}
 	dir, clean, err := directory()
 	if err != nil {
 		return nil, err
@@ -126,6 +121,11 @@ func Run(ctx context.Context, o Options) (_ *Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.state.Close()) }()
+	if o.Budget > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.Budget)
+		defer cancel()
+	}
 	mutants, err := Of(s.base)
 	if err != nil {
 		return nil, err
@@ -156,12 +156,12 @@ func (s *stand) progress(done, total int, what string) {
 func (s *stand) baseline(ctx context.Context, r *Result) error {
 	for _, loose := range []bool{true, false} {
 		report, err := s.attack(ctx, nil, attacks(!loose), loose)
-		if err != nil {
-			return err
-		}
 		if ctx.Err() != nil {
 			r.Interrupted = true
 			return nil
+		}
+		if err != nil {
+			return err
 		}
 		if len(report.Coverage.Reached) == 0 {
 			return fmt.Errorf("%w: %s", ErrBaseline, attack.Undecided(report))
@@ -237,7 +237,7 @@ func (s *stand) judge(ctx context.Context, m Mutant) (*Judged, error) {
 			j.Verdict = Killed
 			return j, nil
 		}
-		doubts = open(report)
+		doubts = open(report, m)
 	}
 	switch why := reasonFor(m); {
 	case why != "":
@@ -245,7 +245,7 @@ func (s *stand) judge(ctx context.Context, m Mutant) (*Judged, error) {
 	case len(doubts) > 0:
 		j.Reason = "not decided: " + strings.Join(doubts[:min(3, len(doubts))], "; ")
 	default:
-		j.Reason = "every attack passed"
+		j.Reason = "every attack passed: perhaps nothing of it shows in this API, or to these identities"
 	}
 	return j, nil
 }
@@ -292,9 +292,7 @@ func rounds(m Mutant) [][]string {
 	all := attacks(m.counts)
 	var fit []string
 	for i := range attack.Attacks {
-		a := &attack.Attacks[i]
-		about := slices.ContainsFunc(a.Controls, func(c control.ID) bool { return slices.Contains(m.Controls, c) })
-		if about && countingAttack(a) == m.counts {
+		if a := &attack.Attacks[i]; m.concerns(a.Controls) && countingAttack(a) == m.counts {
 			fit = append(fit, a.ID)
 		}
 	}
@@ -312,11 +310,16 @@ func kills(r *finding.Report) []Kill {
 	return out
 }
 
-// open says what of a run without findings could not be decided.
-func open(r *finding.Report) []string {
+// concerns reports whether a mutant breaks one of the controls.
+func (m *Mutant) concerns(controls []control.ID) bool {
+	return slices.ContainsFunc(controls, func(c control.ID) bool { return slices.Contains(m.Controls, c) })
+}
+
+// open says what of a run without findings could not be decided about a mutant's controls.
+func open(r *finding.Report, m Mutant) []string {
 	var out []string
 	for _, o := range r.Outcomes {
-		if o.Verdict == finding.Inconclusive {
+		if o.Verdict == finding.Inconclusive && m.concerns(r.Rule(o.Rule).Controls) {
 			out = append(out, strings.TrimSpace(o.Rule+" "+o.Operation)+": "+o.Reason)
 		}
 	}

@@ -244,9 +244,11 @@ func (t *tests) of(by string) Test {
 			grave = grave || !a.advice
 		case finding.Skipped:
 			out.Skipped++
-			vacuous = vacuous && a.Vacuous
-			if !a.Vacuous || reason == "" {
-				reason = max(reason, a.Reason)
+			if vacuous && !a.Vacuous { // what could not be tried tells more than what there was nothing to try on
+				vacuous, reason = false, ""
+			}
+			if a.Vacuous == vacuous {
+				reason = max(reason, a.Reason) // any one, but always the same
 			}
 			continue
 		default:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"runtime"
 	"slices"
 	"strings"
@@ -256,6 +257,17 @@ const patience = 3 * time.Minute
 // workers are how many mutants stand at once.
 func workers() int { return runtime.GOMAXPROCS(0) }
 
+// seed is another for each run of attacks, and the same when all is done again: an API that stays up still has what the
+// run before made, and may refuse two things of one name.
+func (s *stand) seed(m *Mutant, ids []string) int64 {
+	h := fnv.New32a()
+	if m != nil {
+		h.Write([]byte(m.ID))
+	}
+	fmt.Fprintf(h, " %d %d", s.Seed, len(ids))
+	return int64(h.Sum32())
+}
+
 // attack puts a mutant up, attacks it, and takes it down.
 func (s *stand) attack(ctx context.Context, m *Mutant, ids []string, loose bool) (*finding.Report, error) {
 	g, err := s.serve(ctx, m, loose)
@@ -264,7 +276,7 @@ func (s *stand) attack(ctx context.Context, m *Mutant, ids []string, loose bool)
 	}
 	defer g.close()
 	people := *s.people
-	return attack.Run(ctx, attack.Options{Target: g.url, Promise: s.Promise, People: &people, Only: ids, Budget: patience, Seed: s.Seed, Roots: s.roots,
+	return attack.Run(ctx, attack.Options{Target: g.url, Promise: s.Promise, People: &people, Only: ids, Budget: patience, Seed: s.seed(m, ids), Roots: s.roots,
 		Version: s.Version, Rate: s.Rate / float64(workers())})
 }
 

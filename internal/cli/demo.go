@@ -114,7 +114,7 @@ func demonstrate(ctx context.Context, s Streams, o demoOptions) (err error) {
 	defer func() { err = errors.Join(err, release()) }()
 	d := &demonstration{demoOptions: o, begun: time.Now().UTC(), streams: s, dir: dir, log: slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: slog.LevelError}))}
 	if err := d.listeners(); err != nil {
-		return err
+		return hintListen(err)
 	}
 	defer d.stop()
 	p, err := d.plan()
@@ -278,13 +278,13 @@ func (d *demonstration) run(ctx context.Context, l *server.Server, dep *deployme
 	sides := demo.Endpoints{Naked: d.file.Naked, Guarded: d.file.Guarded, Around: "http://" + d.behindListener.Addr().String(),
 		File: filepath.Join(d.dir, demo.FileName), Identities: d.file.Identities, CA: filepath.Join(d.dir, demo.CAName), Roots: d.roots}
 	list := demo.Demonstrations(forged)
+	if d.attack {
+		return d.attackAll(ctx, list) // the naked API is attacked over plain HTTP: what TLS protects is none of its faults
+	}
 	if d.tls {
 		list = demo.OverTLS(list)
 	}
-	switch {
-	case d.attack:
-		return d.attackAll(ctx, list)
-	case d.once:
+	if d.once {
 		return d.runAll(ctx, sides, list)
 	}
 	return d.keepRunning(ctx, l, sides, list)

@@ -52,9 +52,6 @@ func (b *builder) operation(op *spec.Operation) *plan.Operation {
 		out.Request.MaxBody = b.d.Ext.BodyLimit
 	}
 	for _, prm := range op.Parameters {
-		if prm.Style == "matrix" {
-			b.fault(prm.At, "use style: simple", "matrix parameters are not served: ';' splits a path for one parser and not for another")
-		}
 		out.Request.Parameters = append(out.Request.Parameters, plan.Parameter{Name: prm.Name, In: prm.In, Style: prm.Style, Explode: prm.Explode, Required: prm.Required,
 			AllowReserved: prm.AllowReserved, AllowEmpty: prm.AllowEmpty, Schema: prm.Schema, Content: prm.Content, Source: b.source(prm.At)})
 	}

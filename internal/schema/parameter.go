@@ -8,7 +8,7 @@ import (
 // ParameterConfig is a Parameter Object (OpenAPI 3.1 §4.8.12).
 type ParameterConfig struct {
 	Name          string
-	In            string // path, query, header or cookie
+	In            string // path, query, header, cookie or querystring
 	Style         string // "": the location's default
 	Explode       *bool  // nil: the style's default
 	Required      bool
@@ -47,11 +47,13 @@ var styles = []style{
 	{"query", "pipeDelimited", "", "%7C", ""},
 	{"query", "deepObject", "", "", ""},
 	{"cookie", "form", "", ",", ""},
+	{"cookie", "cookie", "", ",", ""}, // OpenAPI 3.2: as it stands, nothing is decoded
+	{"querystring", "", "", "", ""},   // OpenAPI 3.2: content alone says how it is written
 }
 
 // CompileParameter prepares a parameter's rule. The error is a *CompileError.
 func (s *Set) CompileParameter(c ParameterConfig) (*Parameter, error) {
-	p := &Parameter{config: c, decoder: decoder{plus: c.In == "query"}}
+	p := &Parameter{config: c, decoder: decoder{plus: c.In == "query", verbatim: c.Style == "cookie"}}
 	name := c.Style
 	if name == "" {
 		name = map[string]string{"path": "simple", "header": "simple", "query": "form", "cookie": "form"}[c.In]
@@ -61,10 +63,10 @@ func (s *Set) CompileParameter(c ParameterConfig) (*Parameter, error) {
 			p.style = known
 		}
 	}
-	if p.style.name == "" {
+	if p.style.in == "" {
 		return nil, &CompileError{c.SchemaPointer, fmt.Sprintf("style %q is not possible in %q", name, c.In)}
 	}
-	p.explode = name == "form" || name == "deepObject"
+	p.explode = name == "form" || name == "deepObject" || name == "cookie"
 	if c.Explode != nil && name != "deepObject" { // which the keyword says nothing about
 		p.explode = *c.Explode
 	}
@@ -86,6 +88,10 @@ func (p *Parameter) possible() error {
 	object, array := p.shape.has(Object), p.shape.has(Array)
 	problem := ""
 	switch {
+	case p.config.In == "querystring" && p.config.Content != formType && !isJSON(p.config.Content):
+		problem = "a query string is judged as " + formType + " or application/json"
+	case p.config.In == "querystring" && p.config.Content == formType && p.program == nil:
+		problem = "a query string that is a form needs a schema"
 	case p.config.Content != "":
 	case p.style.name == "deepObject" && !object:
 		problem = "style deepObject is for objects"
@@ -93,8 +99,8 @@ func (p *Parameter) possible() error {
 		problem = "style " + p.style.name + " cannot be exploded"
 	case strings.HasSuffix(p.style.name, "Delimited") && !object && !array:
 		problem = "style " + p.style.name + " is for arrays and objects"
-	case p.config.In == "cookie" && p.explode && object:
-		problem = "an exploded object cannot stand in a cookie; say explode: false"
+	case p.style.in == "cookie" && p.style.name == "form" && p.explode && object:
+		problem = "an exploded object of style form cannot stand in a cookie; say explode: false, or style: cookie in OpenAPI 3.2"
 	}
 	if problem != "" {
 		return &CompileError{p.config.SchemaPointer, problem}
@@ -105,13 +111,18 @@ func (p *Parameter) possible() error {
 // Name returns the parameter's name.
 func (p *Parameter) Name() string { return p.config.Name }
 
-// Exploded reports whether the members of the parameter, an object, stand as query pairs of their own. Check then wants
-// whole pairs, "name=value", of every name the parameter owns.
+// Exploded reports whether the members of the parameter, an object, stand as query pairs or cookies of their own. Check
+// then wants whole pairs, "name=value", of every name the parameter owns.
 func (p *Parameter) Exploded() bool {
-	return p.config.In == "query" && p.config.Content == "" && p.explode && p.shape.has(Object)
+	return p.repeats() && p.config.Content == "" && p.shape.has(Object)
 }
 
-// Owns reports whether a query name, percent-decoded, belongs to the parameter.
+// repeats reports whether the pieces of a value are pairs of their own.
+func (p *Parameter) repeats() bool {
+	return p.explode && (p.config.In == "query" || p.style.name == "cookie")
+}
+
+// Owns reports whether a query name, percent-decoded, or the name of a cookie belongs to the parameter.
 func (p *Parameter) Owns(queryName string) bool {
 	if !p.Exploded() {
 		return queryName == p.config.Name
@@ -132,7 +143,7 @@ func (p *Parameter) inner(queryName string) (string, bool) {
 }
 
 // Check judges the raw, still percent-encoded values the parameter has on the wire: one, or none, or several where a
-// query name or header field was repeated; whole pairs where Exploded. Header values, which do not travel encoded, are
+// query name or header field was repeated; whole pairs where Exploded; the whole query string. Header values, which do not travel encoded, are
 // to be given with each % as %25. It returns nil or a *Failure, whose pointers lead into the parameter's value.
 func (p *Parameter) Check(raw []string) error {
 	if len(raw) == 0 {
@@ -143,6 +154,9 @@ func (p *Parameter) Check(raw []string) error {
 	}
 	if len(raw) == 1 && raw[0] == "" && p.config.AllowEmpty && p.config.In == "query" {
 		return nil
+	}
+	if p.config.Content == formType && p.config.In == "querystring" {
+		return p.program.ValidateForm([]byte(raw[0]))
 	}
 	text, err := p.read(raw)
 	if err != nil || p.program == nil {
@@ -162,7 +176,7 @@ func (p *Parameter) read(raw []string) (string, error) {
 	list := p.shape.has(Array)
 	if len(raw) > 1 {
 		switch {
-		case list && p.explode && p.config.In == "query":
+		case list && p.repeats():
 		case list && p.config.In == "header": // RFC 9110 §5.3: lines of one field are one list
 			raw = []string{strings.Join(raw, ",")}
 		default:
@@ -196,7 +210,7 @@ func (p *Parameter) content(raw []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if p.config.Content != "application/json" && !strings.HasSuffix(p.config.Content, "+json") {
+	if !isJSON(p.config.Content) {
 		return string(appendString(nil, text)), nil
 	}
 	return text, Strict([]byte(text))
@@ -251,7 +265,7 @@ func (p *Parameter) pieces(text string) ([]string, error) {
 func (p *Parameter) list(raw []string) (string, error) {
 	out, first := []byte{'['}, true
 	pieces := raw
-	if p.config.In != "query" || !p.explode {
+	if !p.repeats() {
 		var err error
 		if pieces, err = p.pieces(raw[0]); err != nil {
 			return "", err
@@ -319,4 +333,10 @@ func (p *Parameter) pairs(raw []string) (string, error) {
 		}
 	}
 	return f.json(), nil
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+func isJSON(mediaType string) bool {
+	return mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json")
 }

@@ -63,12 +63,16 @@ func (t *shape) member(name string) *shape {
 	return t.other
 }
 
-// decoder undoes one layer of percent-encoding; plus is a space in queries and forms (WHATWG URL §5.1).
-type decoder struct{ plus bool }
+// decoder undoes one layer of percent-encoding; plus is a space in queries and forms (WHATWG URL §5.1). verbatim text has
+// none.
+type decoder struct{ plus, verbatim bool }
 
 func (d decoder) text(raw string) (string, error) {
 	out, err := url.PathUnescape(raw)
-	if d.plus {
+	switch {
+	case d.verbatim:
+		out, err = raw, nil
+	case d.plus:
 		out, err = url.QueryUnescape(raw)
 	}
 	if err != nil {

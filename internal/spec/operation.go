@@ -80,6 +80,7 @@ func (r *reader) operation(op *Operation, n *tree.Node, shared []Parameter) {
 		}
 	}
 	op.Parameters = merge(shared, r.parameters(n.Get("parameters"), op.Pointer+"/parameters"))
+	r.queryString(op)
 	for _, m := range n.Members {
 		switch m.Name {
 		case "requestBody":
@@ -92,6 +93,24 @@ func (r *reader) operation(op *Operation, n *tree.Node, shared []Parameter) {
 		}
 	}
 	op.Responses = r.responses(n.Get("responses"), op.Pointer+"/responses", op.At)
+}
+
+// queryString holds that a parameter that is the whole query string stands alone there (OpenAPI 3.2 §4.12).
+func (r *reader) queryString(op *Operation) {
+	whole, others := 0, 0
+	for _, p := range op.Parameters {
+		switch p.In {
+		case "querystring":
+			if whole++; whole > 1 {
+				r.add(p.At, "", "%s %s has two parameters that are the whole query string", op.Method, op.Path)
+			}
+		case "query":
+			others++
+		}
+	}
+	if whole > 0 && others > 0 {
+		r.add(op.At, "make them members of its schema", "%s %s has query parameters beside one that is the whole query string", op.Method, op.Path)
+	}
 }
 
 // name gives an operation its id: operationId, or what it is on the wire.

@@ -11,19 +11,23 @@ import (
 // styles are the ways a parameter may be written, by where it stands (OpenAPI 3.1 §4.8.12.3).
 var styles = map[string][]string{
 	"path": {"matrix", "label", "simple"}, "query": {"form", "spaceDelimited", "pipeDelimited", "deepObject"},
-	"header": {"simple"}, "cookie": {"form"}, // and cookie, OpenAPI 3.2, which is not percent-encoded: nothing here would judge it
+	"header": {"simple"}, "cookie": {"form", "cookie"},
 }
 
 // parameter judges a Parameter Object, used or not.
 func (w *walker) parameter(n *tree.Node) {
 	name, in := n.Get("name").Str(), n.Get("in").Str()
 	what := fmt.Sprintf("parameter %q", name)
-	if in == "querystring" {
-		if w.version < v32 {
-			w.add(n.Get("in").At, "", `"in" cannot be "querystring" before OpenAPI 3.2`)
-		} else {
-			w.add(n.Get("in").At, "declare what stands in it as parameters in: query", "%s is the whole query string, which nothing here would judge", what)
-		}
+	if in == "querystring" && w.version < v32 {
+		w.add(n.Get("in").At, "", `"in" cannot be "querystring" before OpenAPI 3.2`)
+		return
+	}
+	if in == "querystring" && (n.Get("schema") != nil || n.Get("style") != nil || n.Get("explode") != nil) {
+		w.add(n.At, "say content: {application/x-www-form-urlencoded: {schema: …}}", "%s is the whole query string, which content alone describes", what)
+		return
+	}
+	if s := n.Get("style"); s.Str() == "cookie" && w.version < v32 {
+		w.add(s.At, "", `"style" cannot be "cookie" before OpenAPI 3.2`)
 		return
 	}
 	w.shown(n, what)

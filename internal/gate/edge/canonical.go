@@ -35,6 +35,7 @@ const (
 	subDelim               // RFC 3986 §2.2 plus ':' and '@': may stand raw in a segment, means itself when escaped
 	queryChar              // may stand raw in a query beside the above: '/', '?'
 	tolerated              // illegal but common in queries ('[', ']', '|', …): escaped in the canonical form
+	semicolon              // ';': may stand raw in a segment, where match allows it
 )
 
 var class = func() (t [256]uint8) {
@@ -53,6 +54,7 @@ var class = func() (t [256]uint8) {
 	for _, c := range "[]|{}\"<>^`" {
 		t[c] = tolerated
 	}
+	t[';'] = semicolon
 	return t
 }()
 
@@ -86,7 +88,7 @@ func canonicalPath(path string, dst []segment) ([]segment, error) {
 func canonicalSegment(raw string) (segment, error) {
 	plain := true
 	for i := 0; i < len(raw); i++ {
-		if class[raw[i]]&(unreserved|subDelim) == 0 {
+		if class[raw[i]]&(unreserved|subDelim|semicolon) == 0 {
 			plain = false
 			break
 		}
@@ -98,7 +100,7 @@ func canonicalSegment(raw string) (segment, error) {
 		for i := 0; i < len(raw); i++ {
 			c := raw[i]
 			if c != '%' {
-				if class[c]&(unreserved|subDelim) == 0 {
+				if class[c]&(unreserved|subDelim|semicolon) == 0 {
 					return seg, forbidden(c)
 				}
 				escaped, decoded = append(escaped, c), append(decoded, c)
@@ -148,7 +150,7 @@ func forbidden(c byte) error {
 	case c >= utf8.RuneSelf:
 		return errUTF8
 	}
-	return errChar // ';' too: path parameters split one view from another (CVE-2020-5902's class)
+	return errChar
 }
 
 // unescape decodes the escape at i. Control characters are refused wherever they stand (threat 20).

@@ -100,7 +100,10 @@ func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 func (s *Stage) match(x *exchange.Exchange, segments []segment) exchange.Verdict {
 	var values [8]string
 	f, ok := s.router.root.find(segments, values[:0])
+	semicolons := count(segments)
 	switch {
+	case !ok && semicolons > 0:
+		return refuse(x, http.StatusBadRequest, access.Reason(errChar.Error()), "the path is not in its plain form")
 	case !ok:
 		return refuse(x, http.StatusNotFound, "path_undeclared", "")
 	case f.ambiguous:
@@ -120,9 +123,33 @@ func (s *Stage) match(x *exchange.Exchange, segments []segment) exchange.Verdict
 		return x.Refuse(exchange.Refusal{Status: http.StatusMethodNotAllowed, Reason: problem.InvalidRequest,
 			Fine: "method_undeclared", Allow: f.allow()})
 	}
+	if semicolons > 0 && semicolons != inMatrices(f, rt) {
+		return refuse(x, http.StatusBadRequest, access.Reason(errChar.Error()), "the path is not in its plain form")
+	}
 	x.Op, x.Chain = rt.op, s.chains(rt.op)
 	x.Path = f.params(rt, x.Path[:0])
 	return exchange.Pass
+}
+
+// count counts the semicolons of a path. Servers cut a segment there, or do not (CVE-2020-5902's class), so they may stand
+// only where an operation declares a parameter in style matrix.
+func count(segments []segment) (n int) {
+	for i := range segments {
+		n += strings.Count(segments[i].escaped, ";")
+	}
+	return n
+}
+
+// inMatrices counts those that parameters in style matrix account for; such a value begins with one.
+func inMatrices(f found, rt *route) (n int) {
+	for i, name := range rt.names {
+		if strings.HasPrefix(f.values[i], ";") && slices.ContainsFunc(rt.op.Request.Parameters, func(p plan.Parameter) bool {
+			return p.In == "path" && p.Name == name && p.Style == "matrix"
+		}) {
+			n += strings.Count(f.values[i], ";")
+		}
+	}
+	return n
 }
 
 func (s *Stage) unmatched(x *exchange.Exchange) {

@@ -89,6 +89,7 @@ type Refusal struct {
 	Retry     time.Duration // Retry-After, rounded up to whole seconds
 	Challenge []string      // WWW-Authenticate
 	Allow     string        // Allow, with 405
+	Encoding  string        // Accept-Encoding, with 415 (RFC 9110 §12.5.3)
 	Hangup    bool          // close the connection afterwards
 	Firm      bool          // not to be let pass by unsafe_observe: what would be passed on is not whole
 	Fine      access.Reason

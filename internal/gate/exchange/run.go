@@ -139,6 +139,9 @@ func (x *Exchange) writeProblem(w http.ResponseWriter) {
 	if no.Allow != "" {
 		h["Allow"] = []string{no.Allow}
 	}
+	if no.Encoding != "" {
+		h["Accept-Encoding"] = []string{no.Encoding}
+	}
 	if no.Hangup {
 		h["Connection"] = []string{"close"}
 	}

@@ -51,6 +51,8 @@ func New(p *plan.Plan, set *schema.Set, budget *exchange.Budget) *Stage {
 // rule is one operation's, compiled.
 type rule struct {
 	path, query, header, cookie []*schema.Parameter
+	queryString                 *schema.Parameter // the whole of it is one
+	queryText                   bool              // and no pairs: one JSON text
 	undeclared                  plan.Undeclared
 	queryKeys                   map[string]bool
 	body                        *plan.Body
@@ -114,6 +116,8 @@ func (s *Stage) parameter(r *rule, p plan.Parameter) error {
 		r.header = append(r.header, c)
 	case "cookie":
 		r.cookie = append(r.cookie, c)
+	case "querystring":
+		r.queryString, r.queryText = c, isJSON(p.Content)
 	}
 	return nil
 }
@@ -197,7 +201,11 @@ func (r *rule) enter(x *exchange.Exchange) exchange.Verdict {
 	}
 	var faults []problem.Violation
 	faults = r.judgePath(x, faults)
-	faults = r.judgeQuery(x, faults)
+	if r.queryString != nil {
+		faults = r.judgeQueryString(x, faults)
+	} else {
+		faults = r.judgeQuery(x, faults)
+	}
 	faults = r.judgeHeaders(x, faults)
 	if len(faults) > 0 {
 		return invalid(x, "parameters", faults)
@@ -293,6 +301,41 @@ func (r *rule) judgeQuery(x *exchange.Exchange, faults []problem.Violation) []pr
 	return faults
 }
 
+// judgeQueryString judges the query as the one value it is, credentials aside. A JSON text has no pairs: all of it is
+// escaped, '=' and '&' too.
+func (r *rule) judgeQueryString(x *exchange.Exchange, faults []problem.Violation) []problem.Violation {
+	var own []exchange.Param
+	for _, q := range x.Query {
+		if name, err := url.QueryUnescape(q.Name); err != nil || !r.queryKeys[name] {
+			own = append(own, q)
+		}
+	}
+	var raw []string
+	switch {
+	case len(own) == 0:
+	case !r.queryText:
+		raw = []string{encode(own)}
+	case len(own) > 1 || own[0].Value != "":
+		return append(faults, problem.Violation{Pointer: pointerTo("querystring", r.queryString.Name()), Code: "style", Detail: "must be one JSON text with all of '&' and '=' escaped"})
+	default:
+		raw = []string{own[0].Name}
+	}
+	faults = report(faults, "querystring", r.queryString.Name(), r.queryString.Check(raw))
+	if r.queryText && len(own) == 1 {
+		rest := slices.DeleteFunc(slices.Clone(x.Query), func(q exchange.Param) bool { return q == own[0] })
+		x.Request.URL.RawQuery = strings.Join(append(raw, encodeAll(rest)...), "&") // a text has no '=' behind it
+		x.Request.RequestURI = x.Request.URL.RequestURI()
+	}
+	return faults
+}
+
+func encodeAll(query []exchange.Param) []string {
+	if len(query) == 0 {
+		return nil
+	}
+	return []string{encode(query)}
+}
+
 func encode(query []exchange.Param) string {
 	parts := make([]string, len(query))
 	for i, q := range query {
@@ -311,10 +354,31 @@ func (r *rule) judgeHeaders(x *exchange.Exchange, faults []problem.Violation) []
 	for _, p := range r.header {
 		faults = report(faults, "header", p.Name(), p.Check(escapeAll(x.Request.Header.Values(p.Name()))))
 	}
+	return r.judgeCookies(x, faults)
+}
+
+// judgeCookies reads the cookie field as it stands (RFC 6265 §4.2.1): net/http leaves out what it takes for malformed, and
+// an upstream may not.
+func (r *rule) judgeCookies(x *exchange.Exchange, faults []problem.Violation) []problem.Violation {
 	for _, p := range r.cookie {
 		var raw []string
-		for _, c := range x.Request.CookiesNamed(p.Name()) {
-			raw = append(raw, c.Value)
+		quoted := false
+		for _, line := range x.Request.Header["Cookie"] {
+			for pair := range strings.SplitSeq(line, ";") {
+				name, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
+				if !p.Owns(name) {
+					continue
+				}
+				quoted = quoted || strings.HasPrefix(value, `"`)
+				if p.Exploded() {
+					value = name + "=" + value
+				}
+				raw = append(raw, value)
+			}
+		}
+		if quoted {
+			faults = append(faults, problem.Violation{Pointer: pointerTo("cookie", p.Name()), Code: "style", Detail: "must not stand in quotes: some readers take them for part of the value"})
+			continue
 		}
 		faults = report(faults, "cookie", p.Name(), p.Check(raw))
 	}
@@ -357,7 +421,8 @@ func (r *rule) judgeBody(x *exchange.Exchange) exchange.Verdict {
 		return exchange.Pass
 	}
 	if ce := req.Header.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
-		return bad(x, http.StatusUnsupportedMediaType, "body_encoded", "compressed request bodies are not accepted")
+		return x.Refuse(exchange.Refusal{Status: http.StatusUnsupportedMediaType, Reason: problem.InvalidRequest, Fine: "body_encoded",
+			Detail: "compressed request bodies are not accepted", Encoding: "identity"})
 	}
 	m, verdict := r.mediaOf(x)
 	if m == nil {

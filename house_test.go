@@ -65,7 +65,7 @@ var places = []place{
 	{"access", 10},
 	{"internal/control", 5}, {"internal/control/catalogue", 15}, {"internal/finding", 10}, {"internal/jose", 10}, {"internal/ledger", 10}, {"internal/meter", 10},
 	{"internal/problem", 10}, {"internal/schema", 10}, {"internal/screen", 10}, {"internal/secret", 10}, {"internal/tree", 10},
-	{"internal/vectors", 10},
+	{"internal/vectors", 10}, {"internal/wire", 10},
 }
 
 // wall says what the closure of some packages never holds, however far away it is imported.

@@ -36,6 +36,7 @@ import (
 	"github.com/portreeve/portreeve/internal/keys"
 	"github.com/portreeve/portreeve/internal/ledger"
 	"github.com/portreeve/portreeve/internal/store/sqlite"
+	"github.com/portreeve/portreeve/internal/wire"
 )
 
 // world is a gate with everything real around it: a compiled plan, a SQLite store, a ledger, a TCP upstream, a listener.
@@ -125,7 +126,7 @@ func (w *world) serve(h http.Handler) {
 			w.mu.Unlock()
 			h.ServeHTTP(rw, r)
 		})}
-	go srv.Serve(l)
+	go srv.Serve(wire.Listener{Listener: l})
 	w.t.Cleanup(func() { srv.Close() })
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/portreeve/portreeve/internal/deployment"
 	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/wire"
 )
 
 // Server is a plan's listeners, taken but not yet served.
@@ -109,7 +110,7 @@ func (s *Server) Serve(ctx context.Context, d *deployment.Deployment, version st
 			failed <- public.ServeTLS(s.public, "", "")
 			return
 		}
-		failed <- public.Serve(s.public)
+		failed <- public.Serve(wire.Listener{Listener: s.public, Limits: s.framing()})
 	}()
 	go func() { failed <- admin.Serve(s.admin) }()
 	var err error
@@ -132,6 +133,11 @@ func (s *Server) Serve(ctx context.Context, d *deployment.Deployment, version st
 		return nil
 	}
 	return err
+}
+
+// framing bounds heads as net/http bounds those that it reads itself.
+func (s *Server) framing() wire.Limits {
+	return wire.Limits{HeadBytes: s.plan.Edge.MaxHeaderBytes, HeadTime: s.plan.Server.Header}
 }
 
 // publicServer is net/http's server with every wait and size bounded. Bodies have rolling deadlines of the gate's own.

@@ -13,6 +13,7 @@ import (
 	"github.com/portreeve/portreeve/internal/gate/exchange"
 	"github.com/portreeve/portreeve/internal/plan"
 	"github.com/portreeve/portreeve/internal/problem"
+	"github.com/portreeve/portreeve/internal/wire"
 )
 
 // Name is the stage's name in the order.
@@ -64,6 +65,9 @@ func refuse(x *exchange.Exchange, status int, fine access.Reason, detail string)
 func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 	r := x.Request
 	s.unmatched(x)
+	if named, ok := r.Header[wire.Header]; ok {
+		return misframed(x, named)
+	}
 	if len(r.RequestURI) > s.rule.MaxTarget || len(r.URL.RawPath)+len(r.URL.Path)+len(r.URL.RawQuery) > 2*s.rule.MaxTarget {
 		return refuse(x, http.StatusRequestURITooLong, "target_too_long", "")
 	}
@@ -94,6 +98,13 @@ func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 	}
 	canonicalise(r, segments, x.Query)
 	return s.match(x, segments)
+}
+
+// misframed refuses what stands for a head that could not be read. What follows on the connection cannot be told apart.
+func misframed(x *exchange.Exchange, named []string) exchange.Verdict {
+	fault, status := wire.Known(strings.Join(named, ","))
+	return x.Refuse(exchange.Refusal{Status: status, Reason: problem.InvalidRequest, Fine: access.Reason(fault),
+		Detail: "the request is not framed as HTTP/1.1 is (RFC 9112)", Hangup: true})
 }
 
 // match finds the operation. A preflight is matched as the request it asks for (Fetch, "CORS-preflight request").

@@ -53,7 +53,8 @@ func (b *builder) operation(op *spec.Operation) *plan.Operation {
 	}
 	for _, prm := range op.Parameters {
 		out.Request.Parameters = append(out.Request.Parameters, plan.Parameter{Name: prm.Name, In: prm.In, Style: prm.Style, Explode: prm.Explode, Required: prm.Required,
-			AllowReserved: prm.AllowReserved, AllowEmpty: prm.AllowEmpty, Schema: prm.Schema, Content: prm.Content, Source: b.source(prm.At)})
+			AllowReserved: prm.AllowReserved, AllowEmpty: prm.AllowEmpty, Slash: prm.In == "path" && b.slash(b.d.Node(prm.Schema), 0), Schema: prm.Schema, Content: prm.Content,
+			Source: b.source(prm.At)})
 	}
 	if op.Body != nil {
 		body := &plan.Body{Required: op.Body.Required, Source: b.source(op.Body.At)}
@@ -69,6 +70,33 @@ func (b *builder) operation(op *spec.Operation) *plan.Operation {
 		out.Observe = o.Steps
 	}
 	return out
+}
+
+// slash reports whether a schema speaks of slashes: a value, pattern or format with one. Where none does, an encoded slash
+// is an attack on whoever decodes the path first; where one does, the schema judges it like any other character.
+func (b *builder) slash(n *tree.Node, depth int) bool {
+	if n == nil || depth > 16 {
+		return false
+	}
+	if ref := n.Get("$ref").Str(); strings.HasPrefix(ref, "#/") && b.slash(b.d.Node(ref[1:]), depth+1) {
+		return true
+	}
+	if strings.Contains(n.Get("pattern").Str(), "/") || strings.Contains(n.Get("const").Str(), "/") {
+		return true
+	}
+	switch n.Get("format").Str() {
+	case "uri", "uri-reference", "iri", "iri-reference", "uri-template", "json-pointer":
+		return true
+	}
+	if values := n.Get("enum"); values != nil && slices.ContainsFunc(values.Items, func(v *tree.Node) bool { return strings.Contains(v.Str(), "/") }) {
+		return true
+	}
+	for _, keyword := range []string{"allOf", "anyOf", "oneOf"} {
+		if list := n.Get(keyword); list != nil && slices.ContainsFunc(list.Items, func(s *tree.Node) bool { return b.slash(s, depth+1) }) {
+			return true
+		}
+	}
+	return b.slash(n.Get("items"), depth+1)
 }
 
 func first(values ...string) string {

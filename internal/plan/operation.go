@@ -72,8 +72,9 @@ type Parameter struct {
 	Required      bool   `json:"required"`
 	AllowReserved bool   `json:"allow_reserved"`
 	AllowEmpty    bool   `json:"allow_empty"`
-	Schema        string `json:"schema"`  // pointer into Plan.Document, "" when none
-	Content       string `json:"content"` // media type, for parameters with content
+	Slash         bool   `json:"slash,omitempty"` // of a path: its schema speaks of slashes, so %2F may stand in it
+	Schema        string `json:"schema"`          // pointer into Plan.Document, "" when none
+	Content       string `json:"content"`         // media type, for parameters with content
 	Source        Source `json:"source"`
 }
 

@@ -28,7 +28,10 @@ const (
 )
 
 // segment is one path segment: escaped as it is sent on, decoded as literals are compared.
-type segment struct{ escaped, decoded string }
+type segment struct {
+	escaped, decoded string
+	slash            bool // there is an escaped one within: match decides whether a parameter may hold it
+}
 
 const (
 	unreserved = 1 << iota // RFC 3986 §2.3: never needs an escape, so an escaped one is decoded
@@ -59,7 +62,7 @@ var class = func() (t [256]uint8) {
 }()
 
 // canonicalPath splits an escaped path into canonical segments. It refuses empty segments (but one trailing slash),
-// dot segments, encoded separators, controls, double encodings, bad escapes and invalid UTF-8.
+// dot segments, encoded backslashes, controls, double encodings, bad escapes and invalid UTF-8. Encoded slashes it marks.
 func canonicalPath(path string, dst []segment) ([]segment, error) {
 	if path == "" || path[0] != '/' {
 		return nil, errForm
@@ -93,7 +96,7 @@ func canonicalSegment(raw string) (segment, error) {
 			break
 		}
 	}
-	seg := segment{raw, raw}
+	seg := segment{escaped: raw, decoded: raw}
 	if !plain {
 		escaped := make([]byte, 0, len(raw)+8)
 		decoded := make([]byte, 0, len(raw))
@@ -110,9 +113,10 @@ func canonicalSegment(raw string) (segment, error) {
 			if err != nil {
 				return seg, err
 			}
-			if d == '/' || d == '\\' {
+			if d == '\\' {
 				return seg, errSeparator
 			}
+			seg.slash = seg.slash || d == '/'
 			escaped, decoded = appendEscape(escaped, d), append(decoded, d)
 			i += 2
 		}
@@ -122,13 +126,22 @@ func canonicalSegment(raw string) (segment, error) {
 		if escapes(decoded) {
 			return seg, errDouble
 		}
-		seg = segment{string(escaped), string(decoded)}
+		seg.escaped, seg.decoded = string(escaped), string(decoded)
 	}
-	if seg.decoded == "." || seg.decoded == ".." {
+	if seg.slash { // to an upstream that decodes first these are segments, too
+		for piece := range strings.SplitSeq(seg.decoded, "/") {
+			if piece == "" || dots(piece) {
+				return seg, errSeparator
+			}
+		}
+	}
+	if dots(seg.decoded) {
 		return seg, errDots
 	}
 	return seg, nil
 }
+
+func dots(decoded string) bool { return decoded == "." || decoded == ".." }
 
 // escapes reports whether decoded bytes would decode once more: an upstream that decodes twice would read another path.
 func escapes(decoded []byte) bool {

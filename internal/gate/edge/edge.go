@@ -3,6 +3,7 @@ package edge
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -61,6 +62,12 @@ func refuse(x *exchange.Exchange, status int, fine access.Reason, detail string)
 	return x.Refuse(exchange.Refusal{Status: status, Reason: reason, Fine: fine, Detail: detail})
 }
 
+// final refuses what would change the protocol and ends the connection: a client, or a proxy before us, that takes it for
+// granted goes on in the other one, and what it sends must not be read as requests (CVE-2026-71324, CVE-2022-41721).
+func final(x *exchange.Exchange, status int, fine access.Reason, detail string) exchange.Verdict {
+	return x.Refuse(exchange.Refusal{Status: status, Reason: problem.InvalidRequest, Fine: fine, Detail: detail, Hangup: true})
+}
+
 // enter brings the request to its canonical form and finds its operation.
 func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 	r := x.Request
@@ -70,6 +77,9 @@ func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 	}
 	if len(r.RequestURI) > s.rule.MaxTarget || len(r.URL.RawPath)+len(r.URL.Path)+len(r.URL.RawQuery) > 2*s.rule.MaxTarget {
 		return refuse(x, http.StatusRequestURITooLong, "target_too_long", "")
+	}
+	if !plainHost(r.Host) || !sameHost(r) {
+		return refuse(x, http.StatusBadRequest, "host_malformed", "the host is not in its plain form")
 	}
 	if !s.knownHost(r.Host) {
 		return refuse(x, http.StatusMisdirectedRequest, "host_unknown", "this host is not served here")
@@ -81,17 +91,20 @@ func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 		}
 		return refuse(x, status, access.Reason(why), "")
 	}
-	if r.Header.Get("Upgrade") != "" {
-		return refuse(x, http.StatusBadRequest, "upgrade_refused", "protocol upgrades are not offered")
+	if r.Header["Upgrade"] != nil {
+		return final(x, http.StatusBadRequest, "upgrade_refused", "protocol upgrades are not offered")
+	}
+	if r.Method == http.MethodConnect {
+		return final(x, http.StatusBadRequest, "connect_refused", "tunnels are not offered")
 	}
 	clean(r.Header)
-	if err := targetBytes(r.RequestURI); err != nil {
+	if err := targetForm(r); err != nil {
 		return refuse(x, http.StatusBadRequest, access.Reason(err.Error()), "the request target is not in its plain form")
 	}
 	var room [16]segment
 	segments, err := canonicalPath(r.URL.EscapedPath(), room[:0])
 	if err != nil {
-		return refuse(x, http.StatusBadRequest, access.Reason(err.Error()), "the path is not in its plain form")
+		return refuse(x, http.StatusBadRequest, access.Reason(err.Error()), notPlainPath)
 	}
 	if x.Query, err = canonicalQuery(r.URL.RawQuery, x.Query[:0]); err != nil {
 		return refuse(x, http.StatusBadRequest, access.Reason(err.Error()), "the query is not in its plain form")
@@ -111,18 +124,20 @@ func misframed(x *exchange.Exchange, named []string) exchange.Verdict {
 func (s *Stage) match(x *exchange.Exchange, segments []segment) exchange.Verdict {
 	var values [8]string
 	f, ok := s.router.root.find(segments, values[:0])
-	semicolons := count(segments)
+	semicolons, slashes := count(segments), slashed(segments)
 	switch {
+	case slashes > 0 && (!ok || s.decodesToAnother(segments)):
+		return refuse(x, http.StatusBadRequest, access.Reason(errSeparator.Error()), notPlainPath)
 	case !ok && semicolons > 0:
-		return refuse(x, http.StatusBadRequest, access.Reason(errChar.Error()), "the path is not in its plain form")
+		return refuse(x, http.StatusBadRequest, access.Reason(errChar.Error()), notPlainPath)
 	case !ok:
 		return refuse(x, http.StatusNotFound, "path_undeclared", "")
 	case f.ambiguous:
-		return refuse(x, http.StatusBadRequest, "target_encoded_separator", "the path is not in its plain form")
+		return refuse(x, http.StatusBadRequest, "target_encoded_separator", notPlainPath)
 	}
 	method := x.Request.Method
 	rt, ok := f.route(method)
-	if method == http.MethodTrace || method == http.MethodConnect {
+	if method == http.MethodTrace {
 		ok = false // never, whatever a document says: TRACE shows a request's credentials (RFC 9110 §9.3.8)
 	}
 	if !ok && method == http.MethodOptions && x.Request.Header.Get("Origin") != "" {
@@ -135,11 +150,55 @@ func (s *Stage) match(x *exchange.Exchange, segments []segment) exchange.Verdict
 			Fine: "method_undeclared", Allow: f.allow()})
 	}
 	if semicolons > 0 && semicolons != inMatrices(f, rt) {
-		return refuse(x, http.StatusBadRequest, access.Reason(errChar.Error()), "the path is not in its plain form")
+		return refuse(x, http.StatusBadRequest, access.Reason(errChar.Error()), notPlainPath)
+	}
+	if slashes > 0 && slashes != inSlashed(f, rt) {
+		return refuse(x, http.StatusBadRequest, access.Reason(errSeparator.Error()), notPlainPath)
 	}
 	x.Op, x.Chain = rt.op, s.chains(rt.op)
 	x.Path = f.params(rt, x.Path[:0])
 	return exchange.Pass
+}
+
+const notPlainPath = "the path is not in its plain form"
+
+// slashed counts the segments that hold an encoded slash.
+func slashed(segments []segment) (n int) {
+	for i := range segments {
+		if segments[i].slash {
+			n++
+		}
+	}
+	return n
+}
+
+// inSlashed counts those that are values of parameters whose schema speaks of slashes.
+func inSlashed(f found, rt *route) (n int) {
+	for i, name := range rt.names {
+		if strings.Contains(f.values[i], "%2F") && slices.ContainsFunc(rt.op.Request.Parameters, func(p plan.Parameter) bool {
+			return p.In == "path" && p.Name == name && p.Slash
+		}) {
+			n++
+		}
+	}
+	return n
+}
+
+// decodesToAnother reports whether whoever decodes the path before cutting it is led to an operation: of
+// /files/{name} and /files/{name}/versions the path /files/a%2Fversions is both.
+func (s *Stage) decodesToAnother(segments []segment) bool {
+	var pieces []segment
+	for _, seg := range segments {
+		if !seg.slash {
+			pieces = append(pieces, seg)
+			continue
+		}
+		for piece := range strings.SplitSeq(seg.decoded, "/") {
+			pieces = append(pieces, segment{escaped: piece, decoded: piece})
+		}
+	}
+	_, ok := s.router.root.find(pieces, nil)
+	return ok
 }
 
 // count counts the semicolons of a path. Servers cut a segment there, or do not (CVE-2020-5902's class), so they may stand
@@ -167,6 +226,34 @@ func (s *Stage) unmatched(x *exchange.Exchange) {
 	x.Op, x.Chain = s.none, s.chains(s.none)
 }
 
+// plainHost reports whether an authority is a name or an address and perhaps a port, as letters, digits, dots and dashes
+// spell them (RFC 3986 §3.2.2 would let nearly everything in: user names, escapes, sub-delimiters). HTTP/1.0 may have none.
+func plainHost(host string) bool {
+	name, port := host, ""
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.IndexByte(host[i:], ']') < 0 {
+		if name, port = host[:i], host[i+1:]; port == "" || len(port) > 5 || strings.Trim(port, "0123456789") != "" {
+			return false
+		}
+	}
+	if inner, ok := strings.CutPrefix(name, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		address, err := netip.ParseAddr(inner)
+		return ok && err == nil && address.Is6() && address.Zone() == ""
+	}
+	for i := 0; i < len(name); i++ {
+		if c := name[i]; c-'0' > 9 && c|0x20-'a' > 25 && c != '.' && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return name != "" || host == ""
+}
+
+// sameHost refuses a Host beside another :authority, which HTTP/2 lets clients send (RFC 9113 §8.3.1).
+func sameHost(r *http.Request) bool {
+	named := r.Header["Host"]
+	return len(named) == 0 || len(named) == 1 && strings.EqualFold(named[0], r.Host)
+}
+
 // knownHost compares the authority with the configured hosts; a default port may be left out.
 func (s *Stage) knownHost(host string) bool {
 	if len(s.rule.Hosts) == 0 {
@@ -176,9 +263,11 @@ func (s *Stage) knownHost(host string) bool {
 	return slices.Contains(s.rule.Hosts, h)
 }
 
-// targetBytes refuses what net/url would read generously: fragments, raw controls, other bytes than visible ASCII, and
-// forms of the target other than a path (absolute-form is accepted where net/http made a path of it).
-func targetBytes(uri string) error {
+// targetForm refuses what net/url would read generously: fragments, raw controls, other bytes than visible ASCII, and forms
+// of the target other than a path. The absolute form of HTTP/1.1 is its path (RFC 9112 §3.2.2); HTTP/2 has none, though
+// net/http reads one (RFC 9113 §8.3.1).
+func targetForm(r *http.Request) error {
+	uri := r.RequestURI
 	for i := 0; i < len(uri); i++ {
 		switch c := uri[i]; {
 		case c == '#':
@@ -188,6 +277,13 @@ func targetBytes(uri string) error {
 		case c >= utf8.RuneSelf:
 			return errUTF8
 		}
+	}
+	if strings.HasPrefix(uri, "/") {
+		return nil
+	}
+	if r.ProtoMajor != 1 || r.URL.Scheme != "http" && r.URL.Scheme != "https" || r.URL.User != nil || r.URL.Host == "" ||
+		!strings.EqualFold(r.URL.Host, r.Host) {
+		return errForm
 	}
 	return nil
 }
@@ -201,6 +297,8 @@ func canonicalise(r *http.Request, segments []segment, query []exchange.Param) {
 		decoded.WriteByte('/')
 		decoded.WriteString(s.decoded)
 	}
+	delete(r.Header, "Host")
+	r.Host = strings.ToLower(r.Host)
 	u := url.URL{Path: decoded.String(), RawPath: escaped.String()}
 	u.RawQuery = EncodeQuery(query)
 	*r.URL = u

@@ -152,7 +152,7 @@ func TestLeftmostLiteralWins(t *testing.T) {
 func TestHeadersInOthersNames(t *testing.T) {
 	s := testStage(t, "GET /a")
 	for _, name := range []string{"Portreeve-Subject", "portreeve-subject", "PORTREEVE_ROLES", "Portreeve_Subject", "X-Forwarded-For",
-		"X_forwarded_host", "Forwarded", "X-Real-Ip", "X_Real_IP", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X_HTTP_Method_Override"} {
+		"X_forwarded_host", "X.Forwarded.For", "Portreeve~Subject", "X-Forwarded-" + strings.Repeat("a", 100), "Forwarded", "X-Real-Ip", "X_Real_IP", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X_HTTP_Method_Override"} {
 		if x := ask(s, "GET", "/a", name, "admin"); !x.Allowed() || len(x.Request.Header) != 0 {
 			t.Errorf("%s was kept: %v", name, x.Request.Header)
 		}
@@ -160,6 +160,8 @@ func TestHeadersInOthersNames(t *testing.T) {
 	for _, pair := range [][]string{
 		{"Authorization", "Bearer a", "Authorization", "Bearer b"},
 		{"Content_type", "application/json"},
+		{"Transfer_encoding", "chunked"},
+		{"Content.length", "5"},
 		{"Content-Type", "a/b", "Content-Type", "c/d"},
 	} {
 		if x := ask(s, "GET", "/a", pair...); x.No.Status != 400 {
@@ -182,7 +184,9 @@ func TestHosts(t *testing.T) {
 	s := testStage(t, "GET /a")
 	s.rule.Hosts = []string{"api.example.com", "api.example.com:443"}
 	for host, want := range map[string]int{"api.example.com": 0, "API.Example.com": 0, "api.example.com:443": 0, "evil.example": 421,
-		"api.example.com.": 421, "": 421, "api.example.com:444": 421} {
+		"api.example.com.": 421, "": 421, "api.example.com:444": 421, "[::1]:443": 421, "api.example.com@evil": 400, "user@api.example.com": 400,
+		"api.example.com:443:443": 400, "api.example.com:": 400, "api.example.com:x": 400, ":443": 400, "[::1": 400, "[::1%25eth0]": 400,
+		"a%2eb": 400, "a b": 400, "a/b": 400, "a,b": 400, "é": 400} {
 		u, _ := url.ParseRequestURI("/a")
 		x := &exchange.Exchange{Request: &http.Request{Method: "GET", URL: u, RequestURI: "/a", Host: host, Header: http.Header{}}}
 		x.Open(httptest.NewRecorder(), nil)
@@ -190,6 +194,92 @@ func TestHosts(t *testing.T) {
 		if x.No.Status != want {
 			t.Errorf("%q: got %d, want %d", host, x.No.Status, want)
 		}
+		if x.Request.Host != strings.ToLower(host) && want == 0 {
+			t.Errorf("%q is sent on as %q", host, x.Request.Host)
+		}
+	}
+}
+
+// HTTP/2 carries what HTTP/1.1's parser never gives: an absolute form in :path, a Host beside :authority.
+func TestFormsOfHTTP2(t *testing.T) {
+	s := testStage(t, "GET /a")
+	for _, c := range []struct {
+		target, host, beside string
+		major, want          int
+	}{
+		{"/a", "api.test", "", 2, 0},
+		{"/a", "api.test", "API.test", 2, 0},
+		{"/a", "api.test", "evil.test", 2, 400},
+		{"http://api.test/a", "api.test", "", 1, 0},
+		{"http://api.test/a", "api.test", "", 2, 400},
+		{"http://api.test/a", "other.test", "", 1, 400},
+		{"http://user@api.test/a", "api.test", "", 1, 400},
+		{"ftp://api.test/a", "api.test", "", 1, 400},
+		{"http:/a", "", "", 1, 400},
+	} {
+		u, err := url.ParseRequestURI(c.target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := &exchange.Exchange{Request: &http.Request{Method: "GET", URL: u, RequestURI: c.target, Host: c.host, Header: http.Header{}, ProtoMajor: c.major}}
+		if c.beside != "" {
+			x.Request.Header["Host"] = []string{c.beside}
+		}
+		x.Open(httptest.NewRecorder(), nil)
+		s.enter(x)
+		if x.No.Status != c.want {
+			t.Errorf("%+v: got %d", c, x.No.Status)
+		}
+		if c.want == 0 && x.Request.Header["Host"] != nil {
+			t.Errorf("%+v: Host is sent on", c)
+		}
+	}
+}
+
+// An encoded slash passes where the parameter's schema speaks of slashes, and where nobody who decodes first is led
+// elsewhere (threat 1).
+func TestEncodedSlashes(t *testing.T) {
+	s := testStage(t, "GET /files/{path}", "GET /users/{name}", "GET /files/{path}/versions", "GET /x/{path}.json", "DELETE /files/{path}")
+	var ops []*plan.Operation
+	for _, target := range []string{"/files/a", "/users/a", "/files/a/versions", "/x/a.json"} {
+		ops = append(ops, ask(s, "GET", target).Op)
+	}
+	for _, op := range []int{0, 2, 3} {
+		ops[op].Request.Parameters = []plan.Parameter{{Name: "path", In: "path", Slash: true}}
+	}
+	for target, want := range map[string]string{
+		"/files/a%2fb":          "GET /files/{path}",
+		"/files/a%2Fb%2Fc":      "GET /files/{path}",
+		"/files/a%2Fb/versions": "GET /files/{path}/versions",
+		"/files/a%2Fversions":   "target_encoded_separator", // decoded first, it is another operation's
+		"/files/..%2Fa":         "target_encoded_separator",
+		"/files/a%2F..%2Fb":     "target_encoded_separator",
+		"/files/a%2F%2e%2e":     "target_encoded_separator",
+		"/files/%2Fetc":         "target_encoded_separator",
+		"/files/a%2F":           "target_encoded_separator",
+		"/files/a%2F%2Fb":       "target_encoded_separator",
+		"/files/a%5Cb":          "target_encoded_separator",
+		"/files/a%252Fb":        "target_double_encoding",
+		"/users/a%2Fb":          "target_encoded_separator",
+		"/nothing/a%2Fb":        "target_encoded_separator",
+		"/x/a%2Fb.json":         "target_encoded_separator",
+		"/files%2Fa":            "target_encoded_separator",
+		"/files%2Fa%2Fversions": "target_encoded_separator",
+	} {
+		x := ask(s, "GET", target)
+		got := string(x.No.Fine)
+		if x.Allowed() {
+			got = x.Op.ID
+			if want := strings.ToUpper(target[len("/files/"):]); strings.ToUpper(x.Request.URL.EscapedPath()[len("/files/"):]) != want {
+				t.Errorf("%s: sent on as %s", target, x.Request.URL.EscapedPath())
+			}
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", target, got, want)
+		}
+	}
+	if x := ask(s, "DELETE", "/files/a%2Fb"); x.Allowed() {
+		t.Error("another method's parameter lent its slash")
 	}
 }
 

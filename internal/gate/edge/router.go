@@ -176,6 +176,9 @@ func (n *node) find(segments []segment, values []string) (found, bool) {
 		}
 	}
 	for i := range n.mixed {
+		if s.slash {
+			break
+		}
 		if vs, ok := n.mixed[i].pattern.match(s.escaped, values); ok {
 			if f, ok := n.mixed[i].next.find(segments[1:], vs); ok {
 				return f, true

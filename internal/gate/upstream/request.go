@@ -151,12 +151,20 @@ func (s *Stage) copyHeaders(dst, src http.Header) {
 }
 
 // ours reports whether a client's header is a credential, or one that the gate sets itself; it compares as a CGI-style
-// upstream would: '_' is '-' (threats 14 and 15).
+// upstream would: whatever is no letter or digit is '-' (threats 14 and 15).
 func (s *Stage) ours(name string) bool { return s.withheld[folded(name)] }
 
 func folded(name string) string {
-	if strings.IndexByte(name, '_') >= 0 {
-		name = strings.ReplaceAll(name, "_", "-")
+	for i := 0; i < len(name); i++ {
+		if c := name[i]; c-'0' > 9 && c|0x20-'a' > 25 && c != '-' {
+			n := []byte(name)
+			for ; i < len(n); i++ {
+				if c := n[i]; c-'0' > 9 && c|0x20-'a' > 25 {
+					n[i] = '-'
+				}
+			}
+			return http.CanonicalHeaderKey(string(n))
+		}
 	}
 	return http.CanonicalHeaderKey(name)
 }

@@ -143,7 +143,7 @@ func TestDecimalsAgreeWithRationals(t *testing.T) {
 		if !okX || !okY {
 			continue
 		}
-		d, unit := decimalOf(a), boundOf(y)
+		d, unit := decimalOf(a), boundOf(b)
 		if got, want := d.compare(unit.decimal), x.Cmp(y); (got < 0) != (want < 0) || (got > 0) != (want > 0) {
 			t.Fatalf("%s to %s: got %d, want %d", a, b, got, want)
 		}

@@ -128,18 +128,7 @@ type bound struct {
 	text string
 }
 
-// boundOf: the numbers of a schema are written as decimals, and so each is one exactly.
-func boundOf(r *big.Rat) *bound {
-	if r == nil {
-		return nil
-	}
-	n, exact := r.FloatPrec()
-	if !exact {
-		panic("schema: no decimal: " + r.RatString()) // a programming error: the document was read by parser
-	}
-	text := r.FloatString(n)
-	return &bound{decimalOf(text), text}
-}
+func boundOf(text string) *bound { return &bound{decimalOf(text), text} }
 
 // compare is exact, and takes no more than the digits written: 1e308 is not made 308 of them.
 func (d decimal) compare(other decimal) int {

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf16"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // pattern is an ECMA-262 pattern as RE2 runs it.
@@ -27,14 +25,14 @@ type matcher interface{ MatchString(string) bool }
 // compilePattern translates an ECMA-262 pattern (with its u flag, as JSON Schema wants it) to RE2, whose time is linear
 // in the input (CVE-2019-11387's class). What RE2 cannot express, look-around, references back to a group and counts
 // beyond 1000, is an error. The extensions (?i), (?s) and (?m) of other dialects are let pass.
-func compilePattern(source string) (jsonschema.Regexp, error) {
+func compilePattern(source string) (pattern, error) {
 	re2, err := translatePattern(source)
 	var re *regexp.Regexp
 	if err == nil {
 		re, err = regexp.Compile(re2)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("pattern %q cannot be enforced: %w", source, err)
+		return pattern{}, fmt.Errorf("pattern %q cannot be enforced: %w", source, err)
 	}
 	return pattern{source, sizeOf(re2), re}, nil
 }
@@ -50,14 +48,6 @@ func sizeOf(re2 string) int {
 		return math.MaxInt32
 	}
 	return len(program.Inst)
-}
-
-// patternOf returns a pattern the engine compiled. Those of metaschemas are the engine's own, and small.
-func patternOf(re jsonschema.Regexp) pattern {
-	if p, ours := re.(pattern); ours || re == nil {
-		return p
-	}
-	return pattern{source: re.String(), matcher: re}
 }
 
 func translatePattern(source string) (re2 string, err error) {

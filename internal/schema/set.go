@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // Dialect is how schemas of a document are read. The zero value is none.
@@ -59,14 +56,23 @@ func (e *CompileError) BadInput() bool { return true }
 
 // Set compiles programs out of one document; they share what they refer to. It is safe for concurrent use.
 type Set struct {
-	mu       sync.Mutex
-	dialect  Dialect
-	docs     map[string]any // by URL, as the engine refers to them
-	compiler *jsonschema.Compiler
-	lowered  map[*jsonschema.Schema]*subschema
-	numbered uint32 // subschemas made
+	mu        sync.Mutex
+	dialect   Dialect
+	foreign   loader // nil: nothing outside the document is read
+	annotated bool   // formats assert nothing
+	sources   []*source
+	resources map[string]*resource // by address
+
+	lowered       map[schemaAt]*subschema // those referred to
+	forms         map[string]*subschema   // those that are equal to others, by what they ask
+	always, never subschema
+	numbered      uint32 // subschemas made
+	enums         map[string]*enumeration
+	patterns      map[string]pattern
+	texts         map[string]string // that outlive the document
+
 	programs map[programKey]*Program
-	dynamic  bool                             // the document may lead to dynamic references, its own or a metaschema's
+	dynamic  bool                             // there are dynamic references
 	anchors  map[string]map[string]*subschema // dynamic anchors of each resource
 	maskKey  []byte
 }
@@ -83,79 +89,51 @@ const (
 
 // NewSet reads a document: one strict JSON object in which every $ref is local. Its schemas are not looked at before
 // they are compiled.
-func NewSet(document []byte, d Dialect) (*Set, error) { return newSet(document, d, noLoader{}) }
+func NewSet(document []byte, d Dialect) (*Set, error) { return newSet(document, d, nil) }
 
-// noLoader fetches nothing: a document that refers elsewhere is bundled first.
-type noLoader struct{}
-
-func (noLoader) Load(u string) (any, error) {
-	return nil, errors.New("it lies outside the document; bundle it first")
-}
-
-func newSet(document []byte, d Dialect, foreign jsonschema.URLLoader) (*Set, error) {
+func newSet(document []byte, d Dialect, foreign loader) (*Set, error) {
 	if d != OpenAPI30 && d != OpenAPI31 {
 		return nil, errors.New("reading document: its dialect is not given")
 	}
-	var t tree
-	if err := parse(&t, string(document), documentDepth, maxNodes, nil); err != nil {
-		return nil, fmt.Errorf("reading document: %w", err)
-	}
-	doc, ok := t.any(0).(map[string]any)
-	if !ok {
-		return nil, errors.New("reading document: not an object")
-	}
-	if err := checkDialect(doc["jsonSchemaDialect"]); err != nil {
+	s := &Set{dialect: d, foreign: foreign, dynamic: foreign != nil, resources: map[string]*resource{},
+		lowered: map[schemaAt]*subschema{}, forms: map[string]*subschema{}, always: subschema{}, never: subschema{never: true},
+		enums: map[string]*enumeration{}, patterns: map[string]pattern{}, texts: map[string]string{},
+		programs: map[programKey]*Program{}, anchors: map[string]map[string]*subschema{}, maskKey: make([]byte, 32)}
+	rand.Read(s.maskKey) // never fails (Go 1.24)
+	address, err := url.Parse(documentURL)
+	if err != nil {
 		return nil, err
 	}
-	s := &Set{dialect: d, docs: map[string]any{documentURL: doc}, lowered: map[*jsonschema.Schema]*subschema{},
-		programs: map[programKey]*Program{}, anchors: map[string]map[string]*subschema{}, maskKey: make([]byte, 32),
-		dynamic: strings.Contains(string(document), `"$dynamic`) || strings.Contains(string(document), "//json-schema.org/")}
-	rand.Read(s.maskKey) // never fails (Go 1.24)
-	s.compiler = newCompiler(recorder{foreign, s})
-	if err := s.compiler.AddResource(documentURL, doc); err != nil {
+	if _, err = s.read(string(document), address); err != nil {
 		return nil, fmt.Errorf("reading document: %w", err)
 	}
+	t := &s.sources[0].tree
+	if t.kind(0) != Object {
+		return nil, errors.New("reading document: not an object")
+	}
+	if v := t.member(0, "jsonSchemaDialect"); v != 0 && (t.kind(v) != String || !isDialect(t.text(v))) {
+		return nil, fmt.Errorf("reading document: schemas of dialect %s cannot be judged", t.written(v))
+	}
 	return s, nil
-}
-
-func newCompiler(l jsonschema.URLLoader) *jsonschema.Compiler {
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	c.AssertFormat()
-	for name := range formats { // so that the engine reports their names; they are asserted here
-		c.RegisterFormat(&jsonschema.Format{Name: name, Validate: func(any) error { return nil }})
-	}
-	c.UseRegexpEngine(compilePattern)
-	c.UseLoader(l)
-	return c
-}
-
-// recorder keeps what a loader loads: x-portreeve is read from the documents themselves.
-type recorder struct {
-	from jsonschema.URLLoader
-	set  *Set
-}
-
-func (r recorder) Load(u string) (any, error) {
-	doc, err := r.from.Load(u)
-	if err == nil {
-		r.set.docs[u], r.set.dynamic = doc, true
-	}
-	return doc, err
 }
 
 // dialects are those that mean JSON Schema 2020-12 to this package.
 var dialects = []string{"https://json-schema.org/draft/2020-12/schema", "https://spec.openapis.org/oas/3.1/dialect/", "https://spec.openapis.org/oas/3.2/dialect/"}
 
-func checkDialect(v any) error {
-	name, isText := v.(string)
-	known := slices.ContainsFunc(dialects, func(d string) bool {
+func isDialect(name string) bool {
+	return slices.ContainsFunc(dialects, func(d string) bool {
 		return strings.TrimSuffix(name, "#") == d || strings.HasSuffix(d, "/") && strings.HasPrefix(name, d)
 	})
-	if v == nil || isText && known {
-		return nil
+}
+
+// intern returns a text that outlives the document, one for all that are equal.
+func (s *Set) intern(text string) string {
+	own, known := s.texts[text]
+	if !known {
+		own = strings.Clone(text)
+		s.texts[own] = own
 	}
-	return fmt.Errorf("reading document: schemas of dialect %q cannot be judged", name)
+	return own
 }
 
 // SetMaskKey gives the key of the mask `hash`, at least 16 secret bytes, so that equal values have equal masks in every
@@ -192,15 +170,11 @@ func (s *Set) program(pointer string, o Options) (*Program, error) {
 	if p := s.programs[key]; p != nil {
 		return p, nil
 	}
-	if s.dialect == OpenAPI30 {
-		t := translation{doc: s.docs[documentURL], seen: map[string]bool{}}
-		t.visit(pointer)
-	}
-	compiled, err := s.compiler.Compile(location(documentURL, pointer))
+	at, err := s.locate(pointer)
 	if err != nil {
-		return nil, compileError(pointer, err)
+		return nil, err
 	}
-	root, err := s.lower(compiled)
+	root, err := s.lower(at)
 	if err != nil {
 		return nil, err
 	}
@@ -209,40 +183,15 @@ func (s *Set) program(pointer string, o Options) (*Program, error) {
 	return p, nil
 }
 
-// location is how the engine names a schema.
-func location(document, pointer string) string {
-	tokens := strings.Split(pointer, "/")
-	for i, token := range tokens {
-		tokens[i] = url.PathEscape(token)
+// locate finds the schema at a pointer into the document.
+func (s *Set) locate(pointer string) (place, error) {
+	if pointer != "" && pointer[0] != '/' {
+		return place{}, &CompileError{pointer, "it is no JSON pointer"}
 	}
-	return document + "#" + strings.Join(tokens, "/")
-}
-
-// located is the reverse of location.
-func located(location string) (document, pointer string) {
-	document, fragment, _ := strings.Cut(location, "#")
-	pointer, err := url.PathUnescape(fragment)
-	if err != nil {
-		return document, fragment
+	base := s.sources[0].base
+	p, found := place{base, base.root}.walk(pointer)
+	if !found {
+		return place{}, &CompileError{pointer, "nothing stands there"}
 	}
-	return document, pointer
-}
-
-// lookup finds a value in a document by its pointer, nil where there is none.
-func lookup(v any, pointer string) any {
-	for _, token := range strings.Split(pointer, "/")[1:] {
-		switch at := v.(type) {
-		case map[string]any:
-			v = at[unescapePointer(token)]
-		case []any:
-			i, err := strconv.Atoi(token)
-			if err != nil || i < 0 || i >= len(at) {
-				return nil
-			}
-			v = at[i]
-		default:
-			return nil
-		}
-	}
-	return v
+	return p, nil
 }

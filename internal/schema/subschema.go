@@ -4,7 +4,8 @@ package schema
 // them changes any more.
 type subschema struct {
 	number   uint32 // of its own among those of the Set; 0: it asks nothing that is worth remembering
-	at       string // where it stands: an RFC 6901 pointer into the document
+	source   uint16 // of those of the Set: where it stands
+	at       ref    // and where in it; of equal schemas, one of them
 	never    bool   // the schema false
 	nullable bool   // OpenAPI 3.0: null passes, whatever else is said
 	types    types

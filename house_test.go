@@ -81,6 +81,7 @@ var walls = []wall{
 	{"internal/demo", []string{"internal/gate"}, "the API knows nothing of its guard; what it needs it is given"},
 	{"internal/gate", []string{"internal/config", "internal/spec", "internal/tree"}, "the gate obeys the plan alone"},
 	{"internal/gate", yamlReaders, "the gate obeys the plan alone"},
+	{"cmd", []string{"github.com/santhosh-tekuri/jsonschema/v6"}, "the schema engine is held against it; an oracle stands outside"},
 	{".", sqlDrivers, "the library links no database: a store comes by option"},
 	{".", []string{"github.com/go-webauthn/webauthn"}, "the library links no console"},
 	{".", []string{"internal/issuer", "internal/console"}, "the library links no identity server and no console"},
@@ -575,6 +576,7 @@ func TestRulesCanFail(t *testing.T) {
 			g["internal/config"] = known{"config", nil, true}
 		}, []string{"reserved: internal/gate/exchange imports internal/config", "wall: internal/gate → ", "wall: internal/gate/authn → ", "wall: internal/gate/cors → ", "wall: internal/gate/exchange → internal/config"}},
 		{"gate reaches YAML", imports("internal/gate/cors", "go.yaml.in/yaml/v3"), []string{"wall: internal/gate → internal/gate/cors → go.yaml.in/yaml/v3", "wall: internal/gate/cors → go.yaml.in/yaml/v3"}},
+		{"oracle in the product", imports("internal/gate/exchange", "github.com/santhosh-tekuri/jsonschema/v6/kind"), []string{"wall: cmd/portreeve → "}},
 		{"driver outside the stores", imports("internal/demo", "modernc.org/sqlite"), []string{"reserved: internal/demo imports modernc.org/sqlite"}},
 		{"driver in the library", imports("internal/deployment", "internal/store/sqlite"), []string{"wall: . → internal/deployment → internal/store/sqlite → modernc.org/sqlite"}},
 		{"WebAuthn in the library", imports("internal/keys", "github.com/go-webauthn/webauthn/protocol"), []string{"wall: . → internal/deployment → internal/keys → github.com/go-webauthn/webauthn/protocol"}},

@@ -45,7 +45,7 @@
 //
 // # The engine
 //
-// santhosh-tekuri/jsonschema resolves references, checks each schema against its metaschema and compiles it; what it
-// yields is brought to a small form of our own, and judged there. The engine can be replaced;
-// callers see documents, pointers and bytes only.
+// Schemas are read straight from the document's text, each keyword as strictly as the metaschema of its dialect says, and
+// only those that something is compiled from, each once. Equal ones that stand in others become one. What is
+// yielded is a graph of a small form, shared by all programs of a Set. Callers see documents, pointers and bytes only.
 package schema

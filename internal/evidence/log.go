@@ -137,10 +137,9 @@ var (
 // nothing can be counted.
 func ReadLog(dir string, from, to time.Time) (*Log, error) {
 	report, err := ledger.Verify(dir)
-	var b *ledger.Broken
 	switch {
-	case errors.As(err, &b):
-		return &Log{State: broken, Problem: b.Error(), Lines: report.Lines, Rows: []Row{}}, nil
+	case ledger.Tampered(err):
+		return &Log{State: broken, Problem: err.Error(), Lines: report.Lines, Rows: []Row{}}, nil
 	case err != nil:
 		return nil, err
 	case report.Lines == 0:

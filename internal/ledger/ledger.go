@@ -2,18 +2,20 @@ package ledger
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,8 +23,13 @@ import (
 type Options struct {
 	Queue   int              // lines that may wait to be written: 8192
 	Segment int64            // bytes of a segment: 64 MiB
+	Seal    time.Duration    // a checkpoint is signed at least this often while lines come: 10 s
 	Now     func() time.Time // time.Now
+	Random  io.Reader        // for the key of a new ledger: crypto/rand
 }
+
+// sealLines is after how many lines a checkpoint is signed at the latest.
+const sealLines = 8192
 
 // ErrUnavailable is what a line gets that cannot be made durable now: the disk is full or broken, or the ledger closed.
 var ErrUnavailable = errors.New("the ledger cannot be written")
@@ -58,10 +65,27 @@ type Ledger struct {
 	seq  uint64
 	prev [sha256.Size]byte
 	buf  []byte
+	ends []int // of the lines in buf
+	tree tree
+	full []tile   // that no checkpoint covers yet
+	left []string // segments that are full and have no index yet
+
+	signer  note.Signer
+	sealing chan sealing
 }
 
+// entry is an event to write, a checkpoint to make, or, empty, the end.
 type entry struct {
 	line []byte
+	done chan error // nil: nobody waits
+	seal chan error
+}
+
+// sealing asks for a checkpoint of a tree.
+type sealing struct {
+	tree tree
+	full []tile
+	left []string
 	done chan error // nil: nobody waits
 }
 
@@ -72,10 +96,15 @@ type Stats struct {
 	Queued   int
 	Failed   bool // the last write failed
 	LastErr  error
+
+	Checkpoint Checkpoint // the newest
+	Sealed     time.Time  // when it was signed; zero: not by this process
+	SealErr    error      // why the last one could not be made
 }
 
-// Open makes this process the owner of a directory, made if need be. It fails when another process owns it. A last line
-// that was never finished is cut off: nobody was told that it was durable.
+// Open makes this process the owner of a directory, made if need be. It fails when another process owns it, and when the
+// ledger is not what its newest checkpoint says: then lines are missing or changed, and nothing is added to it. A last line
+// that was never finished is cut off, and an event says so: nobody was told that it was durable.
 func Open(dir string, o Options) (*Ledger, Recovery, error) {
 	if o.Queue <= 0 {
 		o.Queue = 8192
@@ -83,8 +112,14 @@ func Open(dir string, o Options) (*Ledger, Recovery, error) {
 	if o.Segment <= 0 {
 		o.Segment = 64 << 20
 	}
+	if o.Seal <= 0 {
+		o.Seal = 10 * time.Second
+	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, Recovery{}, fmt.Errorf("opening ledger: %w", err)
@@ -97,59 +132,17 @@ func Open(dir string, o Options) (*Ledger, Recovery, error) {
 		lock.Close()
 		return nil, Recovery{}, fmt.Errorf("opening ledger %s: another process owns it", dir)
 	}
-	l := &Ledger{dir: dir, lock: lock, opts: o, in: make(chan entry, o.Queue), done: make(chan struct{})}
+	l := &Ledger{dir: dir, lock: lock, opts: o, in: make(chan entry, o.Queue), done: make(chan struct{}), sealing: make(chan sealing)}
 	rec, err := l.recover()
 	if err != nil {
 		lock.Close()
 		return nil, rec, fmt.Errorf("opening ledger %s: %w", dir, err)
 	}
 	go l.run()
+	if rec.Dropped > 0 {
+		l.Enqueue(&Event{Kind: Lifecycle, Time: o.Now(), Verb: "ledger.recover", Message: fmt.Sprintf("%d bytes of a line that was never finished were cut off", rec.Dropped)})
+	}
 	return l, rec, nil
-}
-
-// segments lists the files of a ledger in order.
-func segments(dir string) ([]string, error) {
-	names, err := filepath.Glob(filepath.Join(dir, "[0-9][0-9][0-9][0-9][0-9][0-9].jsonl"))
-	slices.Sort(names)
-	return names, err
-}
-
-// recover finds the end of the last line, cuts off what follows it, and takes up numbers and hashes there.
-func (l *Ledger) recover() (Recovery, error) {
-	var rec Recovery
-	names, err := segments(l.dir)
-	if err != nil {
-		return rec, err
-	}
-	for i, name := range names {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			return rec, err
-		}
-		end := strings.LastIndexByte(string(b), '\n') + 1
-		if end < len(b) {
-			if i < len(names)-1 {
-				return rec, fmt.Errorf("segment %s ends within a line", filepath.Base(name))
-			}
-			rec.Dropped = int64(len(b) - end)
-			if err := os.Truncate(name, int64(end)); err != nil {
-				return rec, err
-			}
-		}
-		rec.Lines += uint64(strings.Count(string(b[:end]), "\n"))
-		if end > 0 {
-			start := strings.LastIndexByte(string(b[:end-1]), '\n') + 1
-			l.prev = sha256.Sum256(b[start : end-1])
-		}
-		if n, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(name), ".jsonl")); err == nil {
-			l.next = n + 1
-		}
-	}
-	l.seq = rec.Lines
-	if l.next == 0 {
-		l.next = 1
-	}
-	return rec, nil
 }
 
 // Append returns when the event is durable, or with ErrUnavailable. A cancelled context ends the waiting, not the
@@ -163,7 +156,7 @@ func (l *Ledger) Append(ctx context.Context, e *Event) error {
 		return ErrUnavailable
 	}
 	select {
-	case l.in <- entry{e.Encode(nil), done}:
+	case l.in <- entry{line: e.Encode(nil), done: done}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -201,6 +194,30 @@ func (l *Ledger) Enqueue(e *Event) bool {
 	return false
 }
 
+// Seal signs a checkpoint of all that was appended before, and returns it once it is durable.
+func (l *Ledger) Seal(ctx context.Context) (Checkpoint, error) {
+	done := make(chan error, 1)
+	l.mu.Lock()
+	gone := l.gone
+	l.mu.Unlock()
+	if gone {
+		return Checkpoint{}, ErrUnavailable
+	}
+	select {
+	case l.in <- entry{seal: done}:
+	case <-ctx.Done():
+		return Checkpoint{}, ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return l.Stats().Checkpoint, err
+	case <-ctx.Done():
+		return Checkpoint{}, ctx.Err()
+	case <-l.done:
+		return Checkpoint{}, ErrUnavailable
+	}
+}
+
 // Stats returns the counts as they are now.
 func (l *Ledger) Stats() Stats {
 	l.mu.Lock()
@@ -228,17 +245,36 @@ const maxGroup = 256 << 10
 // run is the one writer: it takes what has come, writes it, makes it durable once for all, and tells who waits.
 func (l *Ledger) run() {
 	defer close(l.done)
-	var waiting []chan error
+	sealer := make(chan struct{})
+	go func() {
+		defer close(sealer)
+		l.runSealer()
+	}()
+	tick := time.NewTicker(l.opts.Seal)
+	defer tick.Stop()
+	var waiting, seals []chan error
 	told := uint64(0) // losses already told
+	sealed := l.Stats().Checkpoint.Size
 	for open := true; open; {
-		e := <-l.in
-		l.buf, waiting = l.buf[:0], waiting[:0]
+		var e entry
+		select {
+		case e = <-l.in:
+		case <-tick.C:
+			if l.tree.size > sealed && l.offer() {
+				sealed = l.tree.size
+			}
+			continue
+		}
+		l.buf, l.ends, waiting, seals = l.buf[:0], l.ends[:0], waiting[:0], seals[:0]
 		lines, unawaited := 0, 0
 		seq, prev := l.seq, l.prev
 		for {
-			if e.line == nil && e.done == nil {
+			switch {
+			case e.seal != nil:
+				seals = append(seals, e.seal)
+			case e.line == nil:
 				open = false
-			} else {
+			default:
 				l.add(e.line)
 				lines++
 				if e.done != nil {
@@ -263,6 +299,7 @@ func (l *Ledger) run() {
 			l.seq, l.prev = seq, prev
 		} else {
 			told = lost
+			l.grow()
 		}
 		l.mu.Lock()
 		if err != nil {
@@ -278,9 +315,65 @@ func (l *Ledger) run() {
 		for _, w := range waiting {
 			w <- err
 		}
+		if l.tree.size >= sealed+sealLines && l.offer() {
+			sealed = l.tree.size
+		}
+		for _, w := range seals {
+			l.sealing <- sealing{l.tree.clone(), l.full, l.left, w}
+			l.full, l.left, sealed = nil, nil, l.tree.size
+		}
 	}
 	if l.file != nil {
 		l.file.Close()
+	}
+	if l.tree.size > sealed || len(l.full) > 0 || l.Stats().SealErr != nil {
+		l.sealing <- sealing{l.tree, l.full, l.left, nil}
+	}
+	close(l.sealing)
+	<-sealer
+}
+
+// grow puts the lines of a written group into the tree.
+func (l *Ledger) grow() {
+	start := 0
+	for _, end := range l.ends {
+		l.tree.add(tlog.RecordHash(l.buf[start:end]), func(f tile) { l.full = append(l.full, f) })
+		start = end + 1 // behind the line break
+	}
+}
+
+// offer asks for a checkpoint, unless one is being made.
+func (l *Ledger) offer() bool {
+	select {
+	case l.sealing <- sealing{l.tree.clone(), l.full, l.left, nil}:
+		l.full, l.left = nil, nil
+		return true
+	default:
+		return false
+	}
+}
+
+// runSealer makes the checkpoints beside the writer, so that no line waits for one.
+func (l *Ledger) runSealer() {
+	var kept []tile // full tiles that are not written yet
+	for s := range l.sealing {
+		kept = append(kept, s.full...)
+		c, err := l.seal(s.tree, kept)
+		if err == nil {
+			kept = nil
+		}
+		l.mu.Lock()
+		l.stats.SealErr = err
+		if err == nil {
+			l.stats.Checkpoint, l.stats.Sealed = c, l.opts.Now()
+		}
+		l.mu.Unlock()
+		if s.done != nil {
+			s.done <- err
+		}
+		for _, name := range s.left {
+			_ = buildIndex(name) // questions are answered without it, slower
+		}
 	}
 }
 
@@ -298,6 +391,7 @@ func (l *Ledger) add(line []byte) {
 	l.buf = hex.AppendEncode(l.buf, l.prev[:])
 	l.buf = append(l.buf, `"}}`...)
 	l.prev = sha256.Sum256(l.buf[start:])
+	l.ends = append(l.ends, len(l.buf))
 	l.buf = append(l.buf, '\n')
 }
 
@@ -334,6 +428,7 @@ func (l *Ledger) segment() error {
 		return nil
 	}
 	if l.file != nil {
+		l.left = append(l.left, l.file.Name())
 		l.file.Close()
 		l.file = nil
 	}

@@ -120,7 +120,7 @@ func (b *builder) plan() *plan.Plan {
 	p.Server = b.server()
 	p.Edge = plan.Edge{Hosts: b.hosts(), TrustedProxies: c.TrustedProxies, MaxHeaderBytes: int(c.Sizes.Header), MaxHeaders: c.Sizes.Headers, MaxTarget: int(c.Sizes.Target)}
 	p.CORS = plan.CORS{Origins: c.CORS.AllowOrigins, Credentials: c.CORS.AllowCredentials, MaxAge: c.CORS.MaxAge, Expose: c.CORS.Expose, Source: b.source(c.At("cors"))}
-	p.Guard = plan.Guard{Address: b.limit("address", c.Limits.Address, "limits", "address"), Failures: b.limit("failures", c.Limits.Failures, "limits", "failures")}
+	p.Guard = plan.Guard{Address: b.limit("address", c.Limits.Address, "limits", "address"), Failures: b.limit("failures", c.Limits.Failures, "limits", "failures"), Connections: b.connections()}
 	p.Upstream = b.upstream()
 	p.Audit = plan.Audit{Dir: b.at(c.Audit.Dir), Queue: c.Audit.Queue}
 	if c.Audit.Dir == "" {
@@ -219,7 +219,10 @@ func (b *builder) objectAt(op *plan.Operation) tree.Position {
 func (b *builder) server() plan.Server {
 	c := b.c
 	s := plan.Server{Listen: c.Listen, Admin: c.Admin.Listen, Data: b.at(c.Data), TLSCert: b.at(c.TLS.Cert), TLSKey: b.at(c.TLS.Key), Header: c.Timeouts.Header,
-		Idle: c.Timeouts.Idle, Drain: c.Timeouts.Drain, Held: int64(c.Sizes.Held), Debug: c.Debug}
+		Idle: c.Timeouts.Idle, Rate: int64(c.Timeouts.Rate), Quiet: c.Timeouts.Quiet, Drain: c.Timeouts.Drain, Held: int64(c.Sizes.Held), Debug: c.Debug}
+	if c.UnsafeEndless != nil {
+		s.Rate = 0
+	}
 	s.Store.SQLite = b.at(c.Store.SQLite)
 	if s.Store.SQLite == "" {
 		s.Store.SQLite = filepath.Join(s.Data, "portreeve.db")
@@ -261,6 +264,21 @@ func (b *builder) base() string {
 func (b *builder) limit(name string, l config.Limit, path ...string) plan.Limit {
 	at := b.source(b.c.At(path...))
 	return plan.Limit{Name: name, Text: l.Text, Count: l.Count, Window: l.Window, Rate: l.Rate, Burst: l.Burst, Source: at}
+}
+
+// connections are the caps of the public listener. What HTTP/2 itself needs, a number of streams, stays with all others
+// switched off.
+func (b *builder) connections() plan.Connections {
+	c := b.c
+	out := plan.Connections{Streams: c.Limits.HTTP2.Streams, Source: b.source(c.At("limits", "connections"))}
+	if c.UnsafeEndless != nil {
+		out.Source = b.source(c.At("unsafe_endless"))
+		return out
+	}
+	out.Address, out.Total = c.Limits.Connections.Address, c.Limits.Connections.Total
+	out.Resets = b.limit("resets", c.Limits.HTTP2.Resets, "limits", "http2", "resets")
+	out.Control = b.limit("control", c.Limits.HTTP2.Control, "limits", "http2", "control")
+	return out
 }
 
 func (b *builder) upstream() plan.Upstream {

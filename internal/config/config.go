@@ -40,6 +40,7 @@ type Config struct {
 	Help            Help                `key:"help" doc:"Whom to tell about a weakness; served as /.well-known/security.txt (RFC 9116)."`
 	Debug           bool                `key:"debug" doc:"More words in the program's own log. Refused in production."`
 	UnsafePlaintext *Reasoned           `key:"unsafe_plaintext" doc:"Plain HTTP off loopback."`
+	UnsafeEndless   *Reasoned           `key:"unsafe_endless" doc:"No caps on connections, no minimum rate, no budget for HTTP/2 frames: for a gate behind something that does all that."`
 	UnsafeObserve   *Observe            `key:"unsafe_observe" doc:"Stages that only record what they would refuse; never authn, authz, object; at most 30 days."`
 
 	file string
@@ -126,10 +127,25 @@ type RoleClaim struct {
 
 // Limits are rates.
 type Limits struct {
-	Address    Limit            `key:"address" doc:"Requests of one address (IPv6 by /64)." default:"3000/1m"`
-	Failures   Limit            `key:"failures" doc:"Bad credentials of one address." default:"30/1m"`
-	Principal  Limit            `key:"principal" doc:"Requests of one principal, or address while anonymous." default:"1000/1m"`
-	Operations map[string]Limit `key:"operations" doc:"Further limits by operationId."`
+	Address     Limit            `key:"address" doc:"Requests of one address (IPv6 by /64)." default:"3000/1m"`
+	Failures    Limit            `key:"failures" doc:"Bad credentials of one address." default:"30/1m"`
+	Principal   Limit            `key:"principal" doc:"Requests of one principal, or address while anonymous." default:"1000/1m"`
+	Operations  map[string]Limit `key:"operations" doc:"Further limits by operationId."`
+	Connections Connections      `key:"connections" doc:"Connections to the public listener that may be open at once."`
+	HTTP2       HTTP2            `key:"http2" doc:"What one HTTP/2 connection may ask for."`
+}
+
+// Connections are caps on what is open at once.
+type Connections struct {
+	Address int `key:"address" doc:"Of one address (IPv6 by /64); trusted_proxies count in the total alone." default:"200"`
+	Total   int `key:"total" doc:"Of all; less where the process may not open so many files." default:"10000"`
+}
+
+// HTTP2 bounds one HTTP/2 connection. Its limits are of the form N/W.
+type HTTP2 struct {
+	Streams int   `key:"streams" doc:"Streams at once." default:"100"`
+	Resets  Limit `key:"resets" doc:"Streams reset, by either side; more end the connection when they are more than half of those opened." default:"200/10s"`
+	Control Limit `key:"control" doc:"Frames that carry nothing: PING, SETTINGS, PRIORITY, empty DATA, window updates beyond what was sent." default:"1000/10s"`
 }
 
 // Limit is one rate.
@@ -179,6 +195,8 @@ type Sizes struct {
 type Timeouts struct {
 	Header time.Duration `key:"header" doc:"For a whole request header." default:"10s"`
 	Idle   time.Duration `key:"idle" doc:"Between requests, and between two reads or writes of one." default:"60s"`
+	Rate   Bytes         `key:"rate" doc:"Bytes a second that bodies and answers must move with; who is slower uses up idle and is cut off." default:"1KiB"`
+	Quiet  time.Duration `key:"quiet" doc:"How long an event stream of the API may say nothing." default:"5m"`
 	Drain  time.Duration `key:"drain" doc:"For requests on their way at shutdown." default:"15s"`
 }
 

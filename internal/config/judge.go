@@ -23,13 +23,14 @@ func (d *decoder) judge(c *Config, now time.Time) {
 	d.roles(c)
 	d.cors(c)
 	d.observe(c, now)
+	d.endless(c)
 	if c.Debug && c.Environment != "development" {
 		d.fault(c.At("debug"), "set environment: development, or remove debug", "debug is refused in production")
 	}
 	for _, s := range []struct {
 		path string
 		r    *Reasoned
-	}{{"unsafe_plaintext", c.UnsafePlaintext}} {
+	}{{"unsafe_plaintext", c.UnsafePlaintext}, {"unsafe_endless", c.UnsafeEndless}} {
 		if s.r != nil && strings.TrimSpace(s.r.Reason) == "" {
 			d.fault(c.At(s.path), "say why", "%s needs a reason", s.path)
 		}
@@ -211,6 +212,26 @@ func (d *decoder) observe(c *Config, now time.Time) {
 	o.End = end.Add(24 * time.Hour)
 }
 
+// endless holds the caps on connections: none is no cap, and a cap of nothing serves nobody.
+func (d *decoder) endless(c *Config) {
+	l := &c.Limits
+	for _, n := range []struct {
+		name string
+		n    int
+		most int
+	}{{"connections.address", l.Connections.Address, 1 << 20}, {"connections.total", l.Connections.Total, 1 << 20}, {"http2.streams", l.HTTP2.Streams, 1000}} {
+		if n.n < 1 || n.n > n.most {
+			section, key, _ := strings.Cut(n.name, ".")
+			d.fault(c.At("limits", section, key), "unsafe_endless switches all of them off", "limits.%s must be between 1 and %d", n.name, n.most)
+		}
+	}
+	for key, r := range map[string]Limit{"resets": l.HTTP2.Resets, "control": l.HTTP2.Control} {
+		if r.Rate != 0 {
+			d.fault(c.At("limits", "http2", key), "write 200/10s", "limits.http2.%s is not of the form N/W", key)
+		}
+	}
+}
+
 // Switch is one protection switched off.
 type Switch struct {
 	Name, Reason string
@@ -223,6 +244,9 @@ func (c *Config) Unsafe() []Switch {
 	var out []Switch
 	if s := c.UnsafePlaintext; s != nil {
 		out = append(out, Switch{Name: "unsafe_plaintext", Reason: s.Reason, At: c.At("unsafe_plaintext")})
+	}
+	if s := c.UnsafeEndless; s != nil {
+		out = append(out, Switch{Name: "unsafe_endless", Reason: s.Reason, At: c.At("unsafe_endless")})
 	}
 	if s := c.UnsafeObserve; s != nil {
 		out = append(out, Switch{Name: "unsafe_observe", Reason: s.Reason, Until: s.End, At: c.At("unsafe_observe")})

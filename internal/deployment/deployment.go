@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -29,6 +30,8 @@ type Deployment struct {
 	reload   prometheus.Gauge
 	probe    *probe
 	draining atomic.Bool
+
+	connections func() Connections // nil: somebody else listens
 }
 
 // Open opens the plan's state and binds its gate. Nothing is half open when it fails, and a first start that fails for
@@ -117,6 +120,8 @@ func (d *Deployment) Reload(ctx context.Context, p *plan.Plan) (err error) {
 		{"tls", onOff(old.Server.TLS()), onOff(p.Server.TLS())},
 		{"timeouts.header", old.Server.Header.String(), p.Server.Header.String()},
 		{"timeouts.idle", old.Server.Idle.String(), p.Server.Idle.String()},
+		{"timeouts.rate", strconv.FormatInt(old.Server.Rate, 10), strconv.FormatInt(p.Server.Rate, 10)},
+		{"limits.connections and limits.http2", fmt.Sprint(connections(old)), fmt.Sprint(connections(p))},
 		{"timeouts.drain", old.Server.Drain.String(), p.Server.Drain.String()},
 		{"sizes.held", strconv.FormatInt(old.Server.Held, 10), strconv.FormatInt(p.Server.Held, 10)},
 		{"sizes.header", strconv.Itoa(old.Edge.MaxHeaderBytes), strconv.Itoa(p.Edge.MaxHeaderBytes)},
@@ -137,6 +142,12 @@ func (d *Deployment) Reload(ctx context.Context, p *plan.Plan) (err error) {
 	return d.Announce(ctx, "reload", "the gate obeys plan "+p.Hash)
 }
 
+// connections are the caps of a plan, wherever they were written.
+func connections(p *plan.Plan) []any {
+	c := p.Guard.Connections
+	return []any{c.Address, c.Total, c.Streams, c.Resets.Text, c.Control.Text}
+}
+
 func onOff(b bool) string {
 	if b {
 		return "on"
@@ -151,6 +162,11 @@ func (d *Deployment) Refused(ctx context.Context, why error) {
 	if err := d.Announce(ctx, "reload", "refused; the old plan is kept"); err != nil {
 		d.Log.Warn("the refused reload is not recorded", "cause", err.Error())
 	}
+}
+
+// Cut records that the server refused or ended a connection, and why.
+func (d *Deployment) Cut(from netip.Addr, verb, reason string) {
+	d.runtime.Cut(d.Gate.Plan(), from, verb, reason)
 }
 
 // Drain makes Ready say no, so that a load balancer sends requests elsewhere while those on their way end.

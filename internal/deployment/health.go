@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/portreeve/portreeve/internal/plan"
 )
 
@@ -21,6 +23,26 @@ type Health struct {
 	Plan      string         `json:"plan"`
 	Unsafe    []string       `json:"unsafe"` // protections that are switched off
 	Controls  []ControlState `json:"controls"`
+
+	Connections *Connections `json:"connections,omitempty"` // of the public listener; none where the gate is part of another program
+}
+
+// Connections is how the public listener stands: what is open, and the caps that run. A zero is no cap.
+type Connections struct {
+	Open       int `json:"open"`
+	PerAddress int `json:"per_address"`
+	Total      int `json:"total"`
+}
+
+// Watch lets a server say how its connections stand.
+func (d *Deployment) Watch(f func() Connections) {
+	d.connections = f
+	gauge := func(name, help string, n func(Connections) int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(n(f())) })
+	}
+	d.Metrics.MustRegister(
+		gauge("portreeve_connections_open", "Connections to the public listener.", func(c Connections) int { return c.Open }),
+		gauge("portreeve_connections_max", "Connections that may be open at once; 0 is no cap.", func(c Connections) int { return c.Total }))
 }
 
 // Health asks every part. The upstream is asked for a connection at most every two seconds.
@@ -28,6 +50,10 @@ func (d *Deployment) Health(version string) Health {
 	p := d.Gate.Plan()
 	h := Health{Status: "ok", Timestamp: d.Clock().UTC(), Version: version, Database: "none", Cache: "memory", Ledger: "ok",
 		Upstream: d.probe.ask(d.Clock()), Plan: p.Hash, Controls: d.Controls(), Unsafe: []string{}}
+	if d.connections != nil {
+		c := d.connections()
+		h.Connections = &c
+	}
 	for _, s := range p.Unsafe {
 		h.Unsafe = append(h.Unsafe, s.Name)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -79,6 +80,11 @@ func NewRuntime(l Lent) (*Runtime, error) {
 func (r *Runtime) Close() {
 	r.stop()
 	<-r.stopped
+}
+
+// Cut records that the server refused or ended a connection, and why.
+func (r *Runtime) Cut(p *plan.Plan, from netip.Addr, verb, reason string) {
+	r.Metrics.Connection(r.summaries, audit.Connection{From: from, Verb: verb, Reason: reason, Plan: p.Hash, Time: r.Clock(), Control: "limit.global"})
 }
 
 // newID returns a UUID of version 7 (RFC 9562 §5.7): its order is time's.

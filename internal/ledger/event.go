@@ -10,10 +10,11 @@ import (
 type Kind uint8
 
 const (
-	Request   Kind = iota // an exchange with the gate: OCSF API Activity 6003
-	Act                   // a change of keys, users or tokens: OCSF Entity Management 3004
-	Lifecycle             // start, stop, reload: OCSF Application Lifecycle 6002
-	Alert                 // what somebody should look at: OCSF Detection Finding 2004
+	Request    Kind = iota // an exchange with the gate: OCSF API Activity 6003
+	Act                    // a change of keys, users or tokens: OCSF Entity Management 3004
+	Lifecycle              // start, stop, reload: OCSF Application Lifecycle 6002
+	Alert                  // what somebody should look at: OCSF Detection Finding 2004
+	Connection             // a connection that was refused or cut: OCSF Network Activity 4001
 )
 
 // Phase says which of an exchange's events this is.
@@ -78,6 +79,8 @@ var classes = [...]class{
 	Act:       {3004, 3, "Entity Management"},
 	Lifecycle: {6002, 6, "Application Lifecycle"},
 	Alert:     {2004, 2, "Detection Finding"},
+
+	Connection: {4001, 4, "Network Activity"},
 }
 
 // activity is OCSF's activity_id: what was done, by class.
@@ -112,6 +115,11 @@ func (e *Event) activity() int {
 		}
 	case Alert:
 		return 1
+	case Connection:
+		if e.Verb == Refuse {
+			return 5
+		}
+		return 3 // Reset
 	}
 	return 99 // Other
 }
@@ -130,9 +138,12 @@ func (e *Event) Encode(dst []byte) []byte {
 		w.raw(`,"correlation_uid":`).str(e.ID)
 	}
 	w.raw(`}`)
-	if e.Kind == Request {
+	switch e.Kind {
+	case Request:
 		e.request(&w)
-	} else {
+	case Connection:
+		e.connection(&w)
+	default:
 		e.act(&w)
 	}
 	w.raw(`}`)
@@ -143,7 +154,7 @@ func (e *Event) severity() int {
 	switch {
 	case e.Kind == Alert:
 		return 4 // High
-	case e.Kind == Request && !e.Allowed && e.Phase != Intent:
+	case e.Kind == Connection, e.Kind == Request && !e.Allowed && e.Phase != Intent:
 		return 2 // Low
 	}
 	return 1 // Informational
@@ -151,6 +162,8 @@ func (e *Event) severity() int {
 
 func (e *Event) statusID() int {
 	switch {
+	case e.Kind == Connection:
+		return 2 // Failure
 	case e.Kind != Request && e.Kind != Act:
 		return 1
 	case e.Phase == Intent:
@@ -210,6 +223,25 @@ func (e *Event) request(w *writer) {
 		w.raw(`,"fields_masked":`).num(e.Masked)
 	}
 	w.opt(`,"plan":`, e.Plan).raw(`}`)
+}
+
+// What an event of a connection says was done to it.
+const (
+	Refuse = "connection.refuse" // it was closed before a byte of it was read
+	Cut    = "connection.cut"
+)
+
+func (e *Event) connection(w *writer) {
+	w.raw(`,"action_id":2,"disposition_id":2`) // Denied, Blocked
+	w.opt(`,"src_endpoint":{"ip":`, e.Address)
+	if e.Address != "" {
+		w.raw(`}`)
+	}
+	if e.Count > 0 {
+		w.raw(`,"count":`).num(e.Count)
+	}
+	w.raw(`,"unmapped":{"phase":`).str(string(e.Phase)).opt(`,"verb":`, e.Verb).opt(`,"stage":`, e.Stage).opt(`,"reason":`, e.Reason)
+	w.list(`,"controls":`, e.Controls, "", "").opt(`,"plan":`, e.Plan).raw(`}`)
 }
 
 func (e *Event) act(w *writer) {

@@ -57,6 +57,28 @@ func unsafeSwitch(name string) func(*search) {
 	}
 }
 
+func connectionsUnshared(s *search) {
+	s.look()
+	if c := s.Config.Limits.Connections; c.Address > c.Total/2 {
+		s.find(found{at: s.Config.At("limits", "connections", "address")}, "%d of %d connections may be of one address", min(c.Address, c.Total), c.Total)
+	}
+}
+
+func timeoutsEndless(s *search) {
+	s.look()
+	const slowest = 64 // bytes a second
+	t := s.Config.Timeouts
+	if t.Header > 30*time.Second {
+		s.find(found{at: s.Config.At("timeouts", "header"), key: "header"}, "a header may take %s to arrive", t.Header)
+	}
+	if t.Idle > 5*time.Minute {
+		s.find(found{at: s.Config.At("timeouts", "idle"), key: "idle"}, "a connection on which nothing happens is kept for %s", t.Idle)
+	}
+	if t.Rate < slowest {
+		s.find(found{at: s.Config.At("timeouts", "rate"), key: "rate"}, "a body may come with %d bytes a second", t.Rate)
+	}
+}
+
 func undeclaredIgnored(s *search) {
 	s.look()
 	if s.Config.Undeclared.Request == "ignore" {

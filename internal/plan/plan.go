@@ -55,6 +55,8 @@ type Server struct {
 	TLSKey  string        `json:"tls_key"`
 	Header  time.Duration `json:"header_timeout"` // to receive a whole header
 	Idle    time.Duration `json:"idle_timeout"`   // between requests, and between two reads or writes of one
+	Rate    int64         `json:"rate"`           // bytes a second that bodies and answers must move with; 0: any
+	Quiet   time.Duration `json:"quiet_timeout"`  // how long an event stream of the API may say nothing
 	Drain   time.Duration `json:"drain_timeout"`  // for requests in flight at shutdown
 	Held    int64         `json:"held_bytes"`     // one budget for all bytes held in memory
 	Debug   bool          `json:"debug"`
@@ -91,6 +93,19 @@ type CORS struct {
 type Guard struct {
 	Address  Limit `json:"address"`  // requests of one address
 	Failures Limit `json:"failures"` // bad credentials of one address
+
+	Connections Connections `json:"connections"`
+}
+
+// Connections bounds what is open at the public listener at once, and what one connection may ask for. A zero is no
+// bound: unsafe_endless was said.
+type Connections struct {
+	Address int    `json:"address"` // of one IPv4 address or IPv6 /64
+	Total   int    `json:"total"`
+	Streams int    `json:"streams"` // HTTP/2 streams of one connection
+	Resets  Limit  `json:"resets"`  // of HTTP/2 streams, by either side, of one connection
+	Control Limit  `json:"control"` // HTTP/2 frames that carry nothing, of one connection
+	Source  Source `json:"source"`
 }
 
 // Limit is one rate. Text is its configured form, "100/1h" or "5/s burst 20"; "" means none.

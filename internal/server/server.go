@@ -26,6 +26,7 @@ type Server struct {
 	public, admin net.Listener
 	plan          *plan.Plan
 	certificate   atomic.Pointer[tls.Certificate] // nil: plain HTTP
+	connections   *connections                    // of the public listener
 	log           *slog.Logger
 }
 
@@ -44,7 +45,10 @@ func (e *ListenError) Unwrap() error { return e.Err }
 
 // Listen opens both listeners of a plan, or none. Nobody is answered before Serve.
 func Listen(p *plan.Plan, log *slog.Logger) (_ *Server, err error) {
-	s := &Server{plan: p, log: log}
+	s := &Server{plan: p, log: log, connections: newConnections(p, descriptors())}
+	if n := p.Guard.Connections.Total; n > s.connections.total {
+		log.Warn("this process may not open so many files: fewer connections are taken", "limits.connections.total", n, "taken", s.connections.total)
+	}
 	certificate, err := Certificate(p)
 	if err != nil {
 		return nil, err
@@ -103,14 +107,20 @@ func (s *Server) Admin() string { return "http://" + s.admin.Addr().String() }
 // drain time. It returns early only when a listener fails.
 func (s *Server) Serve(ctx context.Context, d *deployment.Deployment, version string) error {
 	public := s.publicServer(d.Gate)
+	s.connections.cut = d.Cut
+	d.Watch(s.connections.health)
+	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	defer unwatch()
+	go s.connections.watch(watching)
+	listener := s.connections.listen(s.public)
 	admin := s.adminServer(Admin(d, version, s.admin.Addr().String()))
 	failed := make(chan error, 2)
 	go func() {
 		if s.certificate.Load() != nil {
-			failed <- public.ServeTLS(s.public, "", "")
+			failed <- public.ServeTLS(listener, "", "")
 			return
 		}
-		failed <- public.Serve(wire.Listener{Listener: s.public, Limits: s.framing()})
+		failed <- public.Serve(wire.Listener{Listener: listener, Limits: s.framing()})
 	}()
 	go func() { failed <- admin.Serve(s.admin) }()
 	var err error
@@ -144,7 +154,9 @@ func (s *Server) framing() wire.Limits {
 func (s *Server) publicServer(h http.Handler) *http.Server {
 	rule := s.plan.Server
 	return &http.Server{
-		Handler:                      h,
+		Handler:                      requests(h),
+		ConnContext:                  attach,
+		ConnState:                    state,
 		ReadHeaderTimeout:            rule.Header,
 		IdleTimeout:                  rule.Idle,
 		MaxHeaderBytes:               s.plan.Edge.MaxHeaderBytes,

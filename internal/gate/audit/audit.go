@@ -104,6 +104,7 @@ func (r *rule) close(x *exchange.Exchange) {
 		return
 	}
 	r.series.refuse(x.No.Reason, took)
+	r.metrics.refused(string(x.No.Fine))
 	e.Reason = string(x.No.Fine)
 	r.explain(x)
 	if x.Intent {

@@ -16,6 +16,7 @@ type Metrics struct {
 	fields   *prometheus.CounterVec
 	observed *prometheus.CounterVec
 	inFlight prometheus.Gauge
+	guarded  *prometheus.CounterVec
 }
 
 // NewMetrics registers the series.
@@ -31,7 +32,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Help: "Refusals that unsafe_observe let pass, by stage."}, []string{"operation", "stage"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "portreeve_requests_in_flight", Help: "Requests on their way now."}),
 	}
-	r.MustRegister(m.requests, m.seconds, m.fields, m.observed, m.inFlight)
+	m.guarded = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "portreeve_guard_actions_total",
+		Help: "Requests and connections that were ended because something about them had no end: rates, sizes, waiting, floods."}, []string{"action"})
+	for _, a := range actions { // a series that is there from the start can be alerted on
+		m.guarded.WithLabelValues(a)
+	}
+	r.MustRegister(m.requests, m.seconds, m.fields, m.observed, m.inFlight, m.guarded)
 	return m
 }
 

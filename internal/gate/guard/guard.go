@@ -57,6 +57,11 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 	if s.failures != nil {
 		rule += ", " + s.rule.Failures.Text + " bad credentials per address"
 	}
+	if c := s.rule.Connections; c.Total > 0 {
+		rule += fmt.Sprintf("; %d connections per address, %d in all; HTTP/2: %d streams, %s resets, %s empty frames", c.Address, c.Total, c.Streams, c.Resets.Text, c.Control.Text)
+	} else {
+		rule += "; connections without a cap (unsafe_endless)"
+	}
 	if len(s.proxies) > 0 {
 		rule += fmt.Sprintf("; behind %d trusted proxy ranges", len(s.proxies))
 	}

@@ -232,7 +232,7 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 // What net/http ends without a word has an event all the same.
 func TestSilentEndsAreTold(t *testing.T) {
 	cert, key := certify(t, t.TempDir(), 1)
-	const second = "after an honest request: "
+	const second, over = "after an honest request: ", "over TLS: "
 	for _, c := range []struct {
 		reason, more, send string
 	}{
@@ -240,7 +240,7 @@ func TestSilentEndsAreTold(t *testing.T) {
 		{"header_slow", "", second + "GET /slow HTTP/1.1\r\nHost:"},
 		{"handshake_slow", "tls: {cert: " + cert + ", key: " + key + "}\n", "\x16\x03\x01"},
 		{"handshake_slow", "tls: {cert: " + cert + ", key: " + key + "}\n", ""},
-		{"header_too_large", "", "GET /slow HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("a", 40<<10) + "\r\n\r\n"},
+		{"header_too_large", "tls: {cert: " + cert + ", key: " + key + "}\n", over + "GET /slow HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("a", 40<<10) + "\r\n\r\n"},
 		{"body_slow", "", "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"}, // refused before it is read
 	} {
 		s := start(t, api(t).URL, "timeouts: {header: 300ms, idle: 600ms}\n"+c.more)
@@ -249,7 +249,11 @@ func TestSilentEndsAreTold(t *testing.T) {
 		if again {
 			asked(t, conn)
 		}
-		io.WriteString(conn, send)
+		if send, inside := strings.CutPrefix(send, over); inside {
+			io.WriteString(tls.Client(conn, &tls.Config{InsecureSkipVerify: true}), send)
+		} else {
+			io.WriteString(conn, send)
+		}
 		if _, err := io.Copy(io.Discard, conn); err != nil && os.IsTimeout(err) {
 			t.Errorf("%s: the connection was not ended", c.reason)
 		}

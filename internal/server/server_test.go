@@ -105,11 +105,16 @@ func start(t *testing.T, upstream, more string) *running {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{s, p, stop, make(chan error, 1)}
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		err := s.Serve(ctx, d, "test")
 		r.done <- errors.Join(err, d.Close())
 	}()
-	t.Cleanup(stop)
+	t.Cleanup(func() {
+		stop()
+		<-ended // its directory goes next
+	})
 	return r
 }
 

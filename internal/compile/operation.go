@@ -59,7 +59,7 @@ func (b *builder) operation(op *spec.Operation) *plan.Operation {
 	if op.Body != nil {
 		body := &plan.Body{Required: op.Body.Required, Source: b.source(op.Body.At)}
 		for _, m := range op.Body.Content {
-			body.Media = append(body.Media, plan.Media{Type: m.Type, Schemas: pointers(m.Schema), Delivery: b.acceptance(op, m)})
+			body.Media = append(body.Media, b.accepted(op, m))
 		}
 		out.Request.Body = body
 	}
@@ -281,16 +281,34 @@ func (b *builder) ruled(n *tree.Node, seen map[*tree.Node]bool) bool {
 	return b.reaches(n, seen, func(*tree.Node) bool { return true })
 }
 
+// accepted is the rule of a request's bodies of one media type.
+func (b *builder) accepted(op *spec.Operation, m spec.Media) plan.Media {
+	out := plan.Media{Type: m.Type, Schemas: pointers(m.Schema)}
+	judged := true
+	if t := strings.ToLower(m.Type); t == formType || isMultipart(t) {
+		out.Parts, judged = b.parts(op, m)
+	}
+	if out.Delivery = b.acceptance(op, m); out.Delivery == plan.Hold && !judged {
+		out.Delivery = plan.Never
+	}
+	if op.Ext.Unjudged != "" && isMultipart(strings.ToLower(m.Type)) {
+		out.Delivery = plan.Relay
+	}
+	return out
+}
+
 // acceptance is how a request's body of a media type is taken: judged (hold), as it is (relay), or never.
 func (b *builder) acceptance(op *spec.Operation, m spec.Media) plan.Delivery {
 	t := strings.ToLower(m.Type)
 	switch {
+	case isMultipart(t):
+		return plan.Hold
 	case m.Schema == "" || b.anyText(m.Schema):
-		if isJSON(t) || t == "application/x-www-form-urlencoded" {
+		if isJSON(t) || t == formType {
 			return plan.Hold // strictly read, whatever is said of it
 		}
 		return plan.Relay
-	case b.judgeable(m) || t == "application/x-www-form-urlencoded":
+	case b.judgeable(m) || t == formType:
 		return plan.Hold
 	}
 	if op.Ext.Unjudged == "" {
@@ -536,6 +554,9 @@ func joinMedia(into, other []plan.Media) []plan.Media {
 			if !slices.Contains(into[i].Schemas, s) {
 				into[i].Schemas = append(into[i].Schemas, s)
 			}
+		}
+		if !same(into[i].Parts, m.Parts) {
+			into[i].Delivery = plan.Never // two ways to read one body
 		}
 	}
 	return into

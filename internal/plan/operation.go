@@ -90,7 +90,31 @@ type Media struct {
 	Type     string   `json:"type"` // "application/json", "image/*"
 	Schemas  []string `json:"schemas"`
 	Delivery Delivery `json:"delivery"` // of requests: hold, relay or never
+	Parts    []Part   `json:"parts,omitempty"`
 }
+
+// Part says how one member of a form or a multipart body is written, where its schema does not say it.
+type Part struct {
+	Name    string      `json:"name"`
+	Kind    PartKind    `json:"kind"`
+	Types   []string    `json:"types,omitempty"` // media types that the part may have; none: the kind's default
+	Least   int64       `json:"least,omitempty"` // length of bytes
+	Most    int64       `json:"most"`            // -1: the body's limit
+	Style   string      `json:"style,omitempty"` // of forms
+	Explode *bool       `json:"explode,omitempty"`
+	Headers []Parameter `json:"headers,omitempty"`
+	Source  Source      `json:"source,omitempty"`
+}
+
+// PartKind is what a part holds.
+type PartKind string
+
+const (
+	PartNatural PartKind = ""      // JSON where the schema wants an object, else text
+	PartText    PartKind = "text"  // a string, number or boolean
+	PartJSON    PartKind = "json"  // one JSON text
+	PartBytes   PartKind = "bytes" // no schema describes them but for their length
+)
 
 // Delivery is how an answer's body travels, fixed at load.
 type Delivery string

@@ -54,22 +54,6 @@ var styles = []style{
 // CompileParameter prepares a parameter's rule. The error is a *CompileError.
 func (s *Set) CompileParameter(c ParameterConfig) (*Parameter, error) {
 	p := &Parameter{config: c, decoder: decoder{plus: c.In == "query", verbatim: c.Style == "cookie"}}
-	name := c.Style
-	if name == "" {
-		name = map[string]string{"path": "simple", "header": "simple", "query": "form", "cookie": "form"}[c.In]
-	}
-	for _, known := range styles {
-		if known.in == c.In && known.name == name {
-			p.style = known
-		}
-	}
-	if p.style.in == "" {
-		return nil, &CompileError{c.SchemaPointer, fmt.Sprintf("style %q is not possible in %q", name, c.In)}
-	}
-	p.explode = name == "form" || name == "deepObject" || name == "cookie"
-	if c.Explode != nil && name != "deepObject" { // which the keyword says nothing about
-		p.explode = *c.Explode
-	}
 	if c.SchemaPointer != "" {
 		if c.Undeclared == Drop {
 			c.Undeclared = Refuse
@@ -80,7 +64,29 @@ func (s *Set) CompileParameter(c ParameterConfig) (*Parameter, error) {
 		}
 		p.shape = shapeOf(p.program.root, 0)
 	}
-	return p, p.possible()
+	return p, p.takeStyle()
+}
+
+// takeStyle finds how the parameter is written, from what its configuration and its schema say.
+func (p *Parameter) takeStyle() error {
+	c := &p.config
+	name := c.Style
+	if name == "" {
+		name = map[string]string{"path": "simple", "header": "simple", "query": "form", "cookie": "form"}[c.In]
+	}
+	for _, known := range styles {
+		if known.in == c.In && known.name == name {
+			p.style = known
+		}
+	}
+	if p.style.in == "" {
+		return &CompileError{c.SchemaPointer, fmt.Sprintf("style %q is not possible in %q", name, c.In)}
+	}
+	p.explode = name == "form" || name == "deepObject" || name == "cookie"
+	if c.Explode != nil && name != "deepObject" { // which the keyword says nothing about
+		p.explode = *c.Explode
+	}
+	return p.possible()
 }
 
 // possible refuses what no table of OpenAPI gives a form to: it would be read by guessing.

@@ -110,7 +110,8 @@ type fields struct {
 	decoder
 	shape *shape
 	list  []field
-	index map[string]int // of members by name
+	index map[string]int   // of members by name
+	kinds map[string]Field // of forms; nil: members are text
 }
 
 // field is one member: its value as JSON, or the items of its array.
@@ -120,7 +121,7 @@ type field struct {
 	isArray bool
 }
 
-func newFields(d decoder, t *shape) *fields { return &fields{d, t, nil, map[string]int{}} }
+func newFields(d decoder, t *shape) *fields { return &fields{d, t, nil, map[string]int{}, nil} }
 
 // put adds one pair; pairs of one name are the items of an array, where the member is one. It returns the member's index.
 func (f *fields) put(name, value string) (int, error) {
@@ -146,8 +147,46 @@ func (f *fields) put(name, value string) (int, error) {
 	if known {
 		m.value = append(m.value, ',')
 	}
-	m.value, err = f.scalar(m.value, value, t)
+	m.value, err = f.piece(m.value, n, value, t)
 	return at, err
+}
+
+// piece appends the value of one pair as JSON, by what its field is.
+func (f *fields) piece(dst []byte, name, raw string, t *shape) ([]byte, error) {
+	if f.kinds == nil {
+		return f.scalar(dst, raw, t)
+	}
+	kind := f.kinds[name].Kind
+	if kind == Natural && t.has(Object) && !t.has(String) {
+		kind = JSON
+	}
+	var err error
+	switch kind {
+	case JSON:
+		var text string
+		if text, err = f.text(raw); err == nil {
+			if err = Strict([]byte(text)); err == nil {
+				return append(dst, text...), nil
+			}
+		}
+	case Bytes:
+		if dst, err = f.bytesOf(dst, raw, f.kinds[name].Bytes); err == nil {
+			return dst, nil
+		}
+	default:
+		if dst, err = f.scalar(dst, raw, t); err == nil {
+			return dst, nil
+		}
+	}
+	return nil, under(name, err)
+}
+
+// json is the member's value as a text.
+func (m *field) json() []byte {
+	if !m.isArray {
+		return m.value
+	}
+	return append(append([]byte{'['}, m.value...), ']')
 }
 
 // json is the object as a text.
@@ -155,11 +194,7 @@ func (f *fields) json() string {
 	out, first := []byte{'{'}, true
 	for _, m := range f.list {
 		out = append(appendString(comma(out, &first), m.name), ':')
-		if m.isArray {
-			out = append(append(append(out, '['), m.value...), ']')
-		} else {
-			out = append(out, m.value...)
-		}
+		out = append(out, m.json()...)
 	}
 	return string(append(out, '}'))
 }

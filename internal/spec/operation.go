@@ -168,6 +168,7 @@ func (r *reader) content(n *tree.Node, at string) []Media {
 		if r.version >= v32 {
 			media.Schema = r.stream(media, v, where)
 		}
+		media.Encoding = r.encoding(v.Get("encoding"), where+"/encoding")
 		out = append(out, media)
 	}
 	return out

@@ -95,6 +95,7 @@ type Body struct {
 // item.
 type Media struct {
 	Type, Schema string
+	Encoding     []Encoding
 	At           tree.Position
 }
 

@@ -66,6 +66,8 @@ type media struct {
 	name     string // lower case
 	kind     kind
 	programs []*schema.Program
+	forms    []*schema.Form // of forms and multiparts: each program's
+	parts    map[string]*part
 }
 
 type kind uint8
@@ -75,6 +77,7 @@ const (
 	opaque               // bytes, passed on under the size limit
 	jsonBody
 	formBody
+	multipartBody
 )
 
 // Bind compiles the operation's rule; what cannot be compiled stops the start.
@@ -132,8 +135,14 @@ func (s *Stage) media(m plan.Media, undeclared plan.Undeclared) (media, error) {
 		return out, nil
 	case out.name == "application/x-www-form-urlencoded":
 		out.kind = formBody
+	case strings.HasPrefix(out.name, "multipart/"):
+		out.kind = multipartBody
 	default:
 		out.kind = jsonBody
+	}
+	var err error
+	if out.parts, err = s.parts(m); err != nil {
+		return out, err
 	}
 	for _, pointer := range m.Schemas {
 		p, err := s.schemas.Compile(pointer, schema.Options{Direction: schema.Request, Undeclared: policy(undeclared)})
@@ -141,6 +150,13 @@ func (s *Stage) media(m plan.Media, undeclared plan.Undeclared) (media, error) {
 			return out, err
 		}
 		out.programs = append(out.programs, p)
+		if out.kind == formBody || out.kind == multipartBody {
+			f, err := p.Form(fields(m)...)
+			if err != nil {
+				return out, err
+			}
+			out.forms = append(out.forms, f)
+		}
 	}
 	return out, nil
 }
@@ -512,6 +528,9 @@ func (r *rule) read(x *exchange.Exchange, m *media) exchange.Verdict {
 			Detail: "the body did not arrive whole", Hangup: true, Firm: true, Cause: err})
 	}
 	x.Body = body
+	if m.kind == multipartBody {
+		return r.judgeParts(x, m)
+	}
 	judging := int64(schema.Memory(len(body)))
 	if !r.budget.Take(judging) {
 		return outOfMemory(x)
@@ -578,13 +597,13 @@ func (r *rule) judge(x *exchange.Exchange, m *media) exchange.Verdict {
 		return exchange.Pass
 	}
 	var first error
-	for _, p := range m.programs {
+	for i, p := range m.programs {
 		var err error
 		switch {
 		case r.undeclared == plan.Drop:
 			var out []byte
 			if m.kind == formBody {
-				out, _, err = p.ProjectForm(nil, x.Body)
+				out, _, err = m.forms[i].Project(nil, x.Body)
 			} else {
 				out, _, err = p.Project(nil, x.Body, everything{})
 			}
@@ -592,7 +611,7 @@ func (r *rule) judge(x *exchange.Exchange, m *media) exchange.Verdict {
 				x.Body = out
 			}
 		case m.kind == formBody:
-			err = p.ValidateForm(x.Body)
+			err = m.forms[i].Validate(x.Body)
 		default:
 			err = p.Validate(x.Body)
 		}
@@ -603,8 +622,13 @@ func (r *rule) judge(x *exchange.Exchange, m *media) exchange.Verdict {
 			first = err
 		}
 	}
+	return refused(x, first)
+}
+
+// refused tells the client what is wrong with its body.
+func refused(x *exchange.Exchange, err error) exchange.Verdict {
 	var f *schema.Failure
-	if !errors.As(first, &f) {
+	if !errors.As(err, &f) {
 		return invalid(x, "body", nil)
 	}
 	faults := make([]problem.Violation, 0, len(f.Violations))

@@ -225,6 +225,7 @@ var commands = []func(Streams) *cobra.Command{
 	newKey,
 	newUser,
 	newToken,
+	newAudit,
 	newReady,
 	newVersion,
 	newCompletion,

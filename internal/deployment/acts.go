@@ -74,6 +74,9 @@ func (s *State) Announce(ctx context.Context, verb, message string) error {
 // TokenIssued is an issued token, as an act.
 const TokenIssued keys.ActKind = "token.issue"
 
+// LogRead is a look into the ledger, as an act (PCI DSS 10.2.1.3).
+const LogRead keys.ActKind = "audit.read"
+
 // MaxTokenLifetime bounds the tokens of the embedded issuer, whatever the configuration says.
 const MaxTokenLifetime = time.Hour
 

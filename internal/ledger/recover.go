@@ -253,6 +253,12 @@ func placeOf(line []byte) (place, bool) {
 	return p, err == nil
 }
 
+// Number is a line's number, from 1.
+func Number(line []byte) (uint64, bool) {
+	p, ok := placeOf(line)
+	return p.seq, ok
+}
+
 // timeOf reads a line's time; zero where it says none.
 func timeOf(line []byte) time.Time {
 	_, rest, found := bytes.Cut(line, []byte(`,"time":`))

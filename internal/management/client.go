@@ -1,6 +1,7 @@
 package management
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -115,13 +116,7 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 		return out, fmt.Errorf("reading the gate's answer: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		var p struct {
-			Detail string `json:"detail"`
-		}
-		if json.Unmarshal(b, &p) != nil || p.Detail == "" {
-			p.Detail = fmt.Sprintf("the gate answered %s", resp.Status)
-		}
-		return out, &Error{resp.StatusCode, p.Detail}
+		return out, problemOf(resp, b)
 	}
 	if json.Unmarshal(b, &out) != nil {
 		return out, errors.New("the gate's answer cannot be read: is it of another version?")
@@ -219,4 +214,74 @@ func (c *Client) RevokeTokens(ctx context.Context, r Revocation) (Revocation, er
 // Reload makes the gate read its configuration anew.
 func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 	return call[Reloaded](ctx, c, "POST", "/v1/reload", nil)
+}
+
+// Events asks the ledger; the question becomes an event of it.
+func (c *Client) Events(ctx context.Context, q EventQuery) (EventList, error) {
+	return call[EventList](ctx, c, "POST", "/v1/audit/query", q)
+}
+
+// Seal makes a checkpoint of all that the ledger holds.
+func (c *Client) Seal(ctx context.Context) (Sealed, error) {
+	return call[Sealed](ctx, c, "POST", "/v1/audit/checkpoint", nil)
+}
+
+// Prove makes the proof of an event.
+func (c *Client) Prove(ctx context.Context, event string) (Proven, error) {
+	return call[Proven](ctx, c, "POST", "/v1/audit/prove", ProofOf{event})
+}
+
+// Tail calls f with the newest lines of the ledger, and then, if it is to follow, with those that come until ctx ends.
+func (c *Client) Tail(ctx context.Context, q TailOf, f func(line []byte) error) error {
+	b, err := json.Marshal(q)
+	if err != nil {
+		return fmt.Errorf("encoding request: %w", err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://portreeve/v1/audit/tail", bytes.NewReader(b))
+	if err != nil {
+		return fmt.Errorf("making request: %w", err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	endless := *c.http
+	endless.Timeout = 0
+	resp, err := endless.Do(r)
+	if err != nil {
+		return fmt.Errorf("asking the gate: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return refused(resp)
+	}
+	lines := bufio.NewReaderSize(resp.Body, 1<<20)
+	for {
+		line, err := lines.ReadSlice('\n')
+		if errors.Is(err, io.EOF) || ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading the gate's answer: %w", err)
+		}
+		if err := f(line[:len(line)-1]); err != nil {
+			return err
+		}
+	}
+}
+
+// refused reads why an answer is not what was asked for.
+func refused(resp *http.Response) error {
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("reading the gate's answer: %w", err)
+	}
+	return problemOf(resp, b)
+}
+
+func problemOf(resp *http.Response, b []byte) error {
+	var p struct {
+		Detail string `json:"detail"`
+	}
+	if json.Unmarshal(b, &p) != nil || p.Detail == "" {
+		p.Detail = fmt.Sprintf("the gate answered %s", resp.Status)
+	}
+	return &Error{resp.StatusCode, p.Detail}
 }

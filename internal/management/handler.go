@@ -48,6 +48,9 @@ func New(s *deployment.State, reload func(context.Context) error) http.Handler {
 		"POST /v1/tokens/inspect":        h.inspectToken,
 		"POST /v1/revocations":           h.revokeTokens,
 		"POST /v1/reload":                h.doReload,
+		"POST /v1/audit/query":           h.queryEvents,
+		"POST /v1/audit/prove":           h.prove,
+		"POST /v1/audit/checkpoint":      h.seal,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if actor(r.Context()) == "" {
@@ -64,6 +67,7 @@ func New(s *deployment.State, reload func(context.Context) error) http.Handler {
 			answer(w, v)
 		})
 	}
+	mux.HandleFunc("POST /v1/audit/tail", h.tail)
 	return mux
 }
 

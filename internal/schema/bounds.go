@@ -1,61 +1,12 @@
 package schema
 
 // bounds are what a schema alone says of how much a value may hold: a value that breaks them fails, whatever else is said
-// of it. With them a large body is read to its end, and refused, without an index of what cannot be valid anyhow.
-type bounds struct {
-	noObject, noArray string // what it must be instead
-	items, members    int    // at most; < 0: any number
-	prefix            int    // items before those of each
-	each              *bounds
-	named             map[string]*bounds
-	other             *bounds // members without a name of their own
-}
+// of it. With them a large body is read to its end, and refused, without an index of what cannot be valid anyhow. The zero
+// value knows none.
+type bounds struct{ schema *subschema }
 
 // smallBody is up to how many bytes a body is kept whole, whatever it breaks, so that all of its faults can be told.
 const smallBody = 16 << 10
-
-// bounding makes the bounds of each schema once; they refer to each other in circles as schemas do.
-type bounding map[*subschema]*bounds
-
-func (all bounding) of(s *subschema) *bounds {
-	if s == nil || s.never {
-		return nil
-	}
-	if b := all[s]; b != nil {
-		return b
-	}
-	b := &bounds{items: -1, members: -1}
-	all[s] = b
-	for _, c := range asserting(s) {
-		if c.types != 0 && !c.types.has(Object) && b.noObject == "" {
-			b.noObject = c.wanted
-		}
-		if c.types != 0 && !c.types.has(Array) && b.noArray == "" {
-			b.noArray = c.wanted
-		}
-		if a := c.array; a != nil {
-			b.items = tighter(b.items, a.most)
-			if a.items != nil && b.each == nil {
-				b.prefix, b.each = len(a.prefix), all.of(a.items)
-			}
-		}
-		if o := c.object; o != nil {
-			b.members = tighter(b.members, o.most)
-			for name, m := range o.properties {
-				if b.named[name] == nil {
-					if b.named == nil {
-						b.named = map[string]*bounds{}
-					}
-					b.named[name] = all.of(m)
-				}
-			}
-			if o.additional != nil && o.patterns == nil && b.other == nil { // its own names are among the named
-				b.other = all.of(o.additional)
-			}
-		}
-	}
-	return b
-}
 
 // asserting returns a schema and all that every value of it must follow too.
 func asserting(s *subschema) []*subschema {
@@ -76,53 +27,89 @@ func tighter(a, b int) int {
 	return a
 }
 
-// refuses tells what a value must be instead where none of its kind is valid.
-func (b *bounds) refuses(k Kind) (wanted string) {
-	switch {
-	case b == nil:
-		return ""
-	case k == Object:
-		return b.noObject
+// all calls f for the schemas a value must follow, until it has found what is looked for.
+func (b bounds) all(f func(s *subschema) (found bool)) {
+	switch s := b.schema; {
+	case s == nil || s.never:
+	case s.group == nil:
+		f(s)
+	default:
+		for _, c := range s.group {
+			if f(c) {
+				return
+			}
+		}
 	}
-	return b.noArray
 }
 
-func (b *bounds) item(i int) *bounds {
-	if b == nil || i < b.prefix {
-		return nil
-	}
-	return b.each
+// refuses tells what a value must be instead where none of its kind is valid.
+func (b bounds) refuses(k Kind) (wanted string) {
+	b.all(func(s *subschema) bool {
+		if s.types != 0 && !s.types.has(k) {
+			wanted = s.wanted
+		}
+		return wanted != ""
+	})
+	return wanted
+}
+
+func (b bounds) item(i int) (of bounds) {
+	b.all(func(s *subschema) bool {
+		a := s.array
+		if a == nil || a.items == nil {
+			return false
+		}
+		if i >= len(a.prefix) {
+			of.schema = a.items
+		}
+		return true
+	})
+	return of
 }
 
 // member: what additionalProperties says counts only where no schema beside it names the member.
-func (b *bounds) member(text string, at, end int, escaped bool) *bounds {
-	if b == nil || escaped {
-		return nil
+func (b bounds) member(text string, at, end int, escaped bool) (of bounds) {
+	if escaped {
+		return of
 	}
-	if m, named := b.named[text[at+1:end-1]]; named {
-		return m
+	var other *subschema
+	b.all(func(s *subschema) bool {
+		o := s.object
+		if o == nil {
+			return false
+		}
+		if other == nil && o.patterns == nil {
+			other = o.additional
+		}
+		of.schema = o.properties[text[at+1:end-1]]
+		return of.schema != nil
+	})
+	if of.schema == nil {
+		of.schema = other
 	}
-	return b.other
+	return of
 }
 
 // most is how many items or members a value of a kind may have; < 0: any number.
-func (b *bounds) most(k Kind) int {
-	if k == Object {
-		return b.members
-	}
-	return b.items
-}
-
-// fullOf reports whether so many items or members are already one more than allowed.
-func (b *bounds) fullOf(k Kind, n int) bool {
-	return b != nil && b.most(k) >= 0 && n > b.most(k)
+func (b bounds) most(k Kind) int {
+	n := -1
+	b.all(func(s *subschema) bool {
+		switch {
+		case k == Object && s.object != nil:
+			n = tighter(n, s.object.most)
+		case k == Array && s.array != nil:
+			n = tighter(n, s.array.most)
+		}
+		return false
+	})
+	return n
 }
 
 // tellCut tells where a body breaks its bounds.
-func (e *evaluation) tellCut(b *bounds, v ref) {
+func (e *evaluation) tellCut(b bounds, v ref) {
 	t := &e.tree
 	kind, end := t.kind(v), t.after(v)
-	if b == nil || e.report.full() || kind != Object && kind != Array {
+	if b.schema == nil || e.report.full() || kind != Object && kind != Array {
 		return
 	}
 	if t.at(v).is(cutFlag) {
@@ -131,9 +118,9 @@ func (e *evaluation) tellCut(b *bounds, v ref) {
 			e.fault("type", "must be ", b.refuses(kind))
 			return
 		case kind == Object:
-			e.fault("max_properties", "must have at most ", count(b.members, "member"))
+			e.fault("max_properties", "must have at most ", count(b.most(Object), "member"))
 		default:
-			e.fault("max_items", "must have at most ", count(b.items, "item"))
+			e.fault("max_items", "must have at most ", count(b.most(Array), "item"))
 		}
 	}
 	if kind == Array {

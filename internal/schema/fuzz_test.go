@@ -15,7 +15,7 @@ func FuzzStrict(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		strict := Strict(body)
 		var tr tree
-		tree := parse(&tr, string(body), DefaultDepth, maxNodes, nil)
+		tree := parse(&tr, string(body), DefaultDepth, maxNodes, bounds{})
 		if (strict == nil) != (tree == nil) {
 			t.Fatalf("%q: scan said %v, tree %v", body, strict, tree)
 		}

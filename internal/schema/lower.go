@@ -49,6 +49,12 @@ func (s *Set) lower(p place) (*subschema, error) {
 		}
 		return nil, err
 	}
+	for _, c := range l.made {
+		if c.allOf != nil {
+			c.group = asserting(c)
+		}
+	}
+	inherit(l.made)
 	s.anchors = l.anchored // a map of its own: programs compiled before read theirs
 	return out, nil
 }

@@ -370,7 +370,7 @@ func (g *grammar) document() both {
 				o["$defs"] = object{"x": object{"$anchor": "q"}}
 			case 3:
 				o["$id"], o["$dynamicAnchor"] = "http://e.test/r1", pick(g.choices, "n", "m")
-				o["$defs"] = object{"x": g.schema(1).ours}
+				o["$defs"] = object{"x": object{"allOf": list{g.schema(1).ours}}} // an object, so that its resource is entered
 			case 4:
 				o["$anchor"] = "m"
 			}

@@ -34,7 +34,7 @@ type syntaxError struct {
 func (e *syntaxError) Error() string { return e.code + " at byte " + strconv.Itoa(e.offset) }
 
 // parse reads a whole body into a tree. What breaks the bounds is read as strictly, but not recorded.
-func parse(t *tree, body string, depth, values int, b *bounds) error {
+func parse(t *tree, body string, depth, values int, b bounds) error {
 	p := &parser{s: body, max: depth, into: t, values: values}
 	if len(body) > math.MaxInt32 {
 		return p.fail("size")
@@ -85,7 +85,7 @@ func (p *parser) kind() Kind {
 	return kinds[p.s[p.i]]
 }
 
-func (p *parser) value(b *bounds) error {
+func (p *parser) value(b bounds) error {
 	kind, start, t := p.kind(), p.i, p.into
 	var at, flags uint32
 	if t != nil {
@@ -162,7 +162,7 @@ func (p *parser) more(closing byte) (bool, error) {
 }
 
 // array reads an array and tells whether it has more items than its bounds let it have; those are not recorded.
-func (p *parser) array(b *bounds) (full bool, err error) {
+func (p *parser) array(b bounds) (full bool, err error) {
 	if err := p.enter(); err != nil {
 		return false, err
 	}
@@ -170,8 +170,9 @@ func (p *parser) array(b *bounds) (full bool, err error) {
 		p.depth--
 		return false, nil
 	}
+	most := b.most(Array)
 	for n, more := 0, true; more; n++ {
-		if b.fullOf(Array, n) {
+		if most >= 0 && n > most {
 			p.into, full = nil, true
 		}
 		if err = p.value(b.item(n)); err != nil {
@@ -185,7 +186,7 @@ func (p *parser) array(b *bounds) (full bool, err error) {
 }
 
 // object is array for members.
-func (p *parser) object(b *bounds) (full bool, err error) {
+func (p *parser) object(b bounds) (full bool, err error) {
 	if err := p.enter(); err != nil {
 		return false, err
 	}
@@ -194,8 +195,9 @@ func (p *parser) object(b *bounds) (full bool, err error) {
 		return false, nil
 	}
 	var seen names
+	most := b.most(Object)
 	for n, more := 0, true; more; n++ {
-		if b.fullOf(Object, n) {
+		if most >= 0 && n > most {
 			p.into, full = nil, true
 		}
 		start := p.i

@@ -10,24 +10,19 @@ type Program struct {
 	dynamic bool
 	waived  map[*subschema][]string // members not required in this direction, by the schema that requires them
 	maskKey []byte
-	bounds  *bounds
 	meets   bool // a schema may meet a value by more than one way
 
 	plain       bool
-	fields      []FieldRule
 	permissions []string
 	classes     []string
 }
 
 func newProgram(s *Set, root *subschema, o Options) *Program {
 	p := &Program{root: root, options: o, anchors: s.anchors, dynamic: s.dynamic, maskKey: s.maskKey}
-	reached := reach(root)
-	p.bounds = bounding{}.of(root)
-	p.meets = s.dynamic || slices.ContainsFunc(reached, (*subschema).forks)
-	p.waived = p.waive(reached)
-	p.fields = listFields(root, reached)
-	p.plain = !slices.ContainsFunc(reached, p.alters)
-	for _, s := range reached {
+	p.meets = s.dynamic || root.leads&forking != 0
+	p.waived = p.waive()
+	p.plain = !(o.Direction == Response && root.leads&withholding != 0 || o.Undeclared == Drop && root.leads&dropping != 0)
+	for _, s := range reach(root, ruled) {
 		if s.rule != nil {
 			p.permissions = append(p.permissions, s.rule.permission, s.rule.unmask)
 			p.classes = append(p.classes, s.rule.class)
@@ -38,7 +33,7 @@ func newProgram(s *Set, root *subschema, o Options) *Program {
 }
 
 // Fields returns the field rules of the schema with the places where they apply, by place; at most 512.
-func (p *Program) Fields() []FieldRule { return slices.Clone(p.fields) }
+func (p *Program) Fields() []FieldRule { return listFields(p.root) }
 
 // Permissions returns, sorted, every permission that a field rule asks for.
 func (p *Program) Permissions() []string { return slices.Clone(p.permissions) }
@@ -56,13 +51,16 @@ func unique(list []string) []string {
 	return slices.DeleteFunc(slices.Compact(list), func(s string) bool { return s == "" })
 }
 
-// reach returns every subschema a body may be judged by and declared by.
-func reach(root *subschema) []*subschema {
+// reach returns every subschema a body may be judged by and declared by, as far as it leads to one of some traits.
+func reach(root *subschema, to traits) []*subschema {
+	if root.leads&to == 0 {
+		return nil
+	}
 	seen := map[*subschema]bool{root: true}
 	out := []*subschema{root}
 	for i := 0; i < len(out); i++ {
 		out[i].children(func(c *subschema, _ string) {
-			if !seen[c] {
+			if c.leads&to != 0 && !seen[c] {
 				seen[c] = true
 				out = append(out, c)
 			}
@@ -71,31 +69,19 @@ func reach(root *subschema) []*subschema {
 	return out
 }
 
-// alters reports whether a schema can make Project change a body.
-func (p *Program) alters(s *subschema) bool {
-	if p.options.Direction == Response && (s.writeOnly || s.rule != nil && s.rule.withholds()) {
-		return true
-	}
-	if p.options.Undeclared != Drop {
-		return false
-	}
-	declaring := s.object != nil && (len(s.object.properties) > 0 || s.object.patterns != nil)
-	forbids := func(c *subschema) bool { return c != nil && c.never }
-	opens := s.object != nil && s.object.additional != nil || s.otherMembers != nil
-	return declaring && !opens || forbids(s.otherMembers) || s.object != nil && forbids(s.object.additional)
-}
-
 // waive finds the members that may not stand in this direction (readOnly in requests, writeOnly in responses) and the
 // schemas of the same value that require them.
-func (p *Program) waive(reached []*subschema) map[*subschema][]string {
-	marked := func(s *subschema) bool {
-		return p.options.Direction == Request && s.readOnly || p.options.Direction == Response && s.writeOnly
+func (p *Program) waive() map[*subschema][]string {
+	mark := onceWritten
+	if p.options.Direction == Request {
+		mark = onceRead
 	}
-	if !slices.ContainsFunc(reached, marked) {
+	if p.root.leads&mark == 0 {
 		return nil
 	}
+	marked := func(s *subschema) bool { return mark == onceRead && s.readOnly || mark == onceWritten && s.writeOnly }
 	out := map[*subschema][]string{}
-	for _, s := range reached {
+	for _, s := range reach(p.root, mark) {
 		group := together(s)
 		for _, requiring := range group {
 			if requiring.object == nil {
@@ -126,25 +112,6 @@ func together(s *subschema) []*subschema {
 	return out
 }
 
-// forks reports whether a schema leads in more than one way to what it leads to: only then can two ways meet.
-func (s *subschema) forks() bool {
-	ways := 0
-	s.sameValue(true, func(*subschema) { ways++ })
-	if len(s.anyOf) > 0 || len(s.oneOf) > 0 || s.test != nil || s.otherMembers != nil || s.otherItems != nil || s.array != nil && s.array.contains != nil {
-		return true // it is asked again when it is to be known what a value follows
-	}
-	if o := s.object; o != nil {
-		if o.patterns != nil {
-			return true
-		}
-		ways++
-	}
-	if s.array != nil {
-		ways++
-	}
-	return ways > 1
-}
-
 // Validate judges a body. It returns nil or a *Failure.
 func (p *Program) Validate(body []byte) error {
 	w, err := p.judge(string(body), nil)
@@ -168,9 +135,9 @@ func (p *Program) judge(text string, v Viewer) (*walk, error) {
 
 func (w *walk) body(text string) error {
 	p := w.program
-	var b *bounds
+	var b bounds
 	if len(text) > smallBody {
-		b = p.bounds
+		b.schema = p.root
 	}
 	if err := parse(&w.tree, text, p.options.MaxDepth, p.options.MaxValues, b); err != nil {
 		return failure(err)

@@ -178,9 +178,14 @@ func (r *reader) each(v ref, f func(name string, nameAt, v ref)) {
 
 func (r *reader) properties(v ref) {
 	if r.is(v, Object) {
-		r.object.properties = make(map[string]*subschema, r.tree.members(v, -1))
+		n := r.tree.members(v, -1)
+		r.object.properties, r.object.steps = make(map[string]*subschema, n), make([]string, 0, n)
 	}
-	r.each(v, func(name string, _, v ref) { r.object.properties[name] = r.schema(v) })
+	r.each(v, func(name string, _, v ref) {
+		r.object.properties[name] = r.schema(v)
+		r.object.steps = append(r.object.steps, r.set.step(name))
+	})
+	slices.Sort(r.object.steps)
 }
 
 func (r *reader) patternProperties(v ref) {

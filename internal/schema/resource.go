@@ -146,7 +146,7 @@ func (s *Set) load(address *url.URL) (*resource, error) {
 // read reads a text and finds the schemas in it that have names.
 func (s *Set) read(text string, address *url.URL) (*resource, error) {
 	src := &source{number: uint16(len(s.sources)), index: map[ref]map[string]ref{}}
-	if err := parse(&src.tree, text, documentDepth, maxNodes, nil); err != nil {
+	if err := parse(&src.tree, text, documentDepth, maxNodes, bounds{}); err != nil {
 		return nil, err
 	}
 	r := &resource{address: address, name: address.String(), source: src}

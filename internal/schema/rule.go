@@ -97,82 +97,58 @@ const maxFieldRules = 512
 
 // fieldLister walks a program's schema for its rules.
 type fieldLister struct {
-	bearing map[*subschema]bool // those that lead to a rule
-	way     []*subschema
-	out     []FieldRule
+	way []*subschema
+	out []FieldRule
 }
 
-func listFields(root *subschema, reached []*subschema) []FieldRule {
-	l := &fieldLister{bearing: bearing(reached)}
-	l.visit(root, "")
+func listFields(root *subschema) []FieldRule {
+	l := new(fieldLister)
+	l.visit(root, "", "")
 	sort.SliceStable(l.out, func(i, j int) bool { return l.out[i].Pointer < l.out[j].Pointer })
 	return slices.Compact(l.out)
 }
 
-// bearing finds the schemas from which one with a rule can be reached.
-func bearing(reached []*subschema) map[*subschema]bool {
-	uses := map[*subschema][]*subschema{}
-	var queue []*subschema
-	for _, s := range reached {
-		s.children(func(c *subschema, _ string) { uses[c] = append(uses[c], s) })
-		if s.rule != nil {
-			queue = append(queue, s)
-		}
-	}
-	out := map[*subschema]bool{}
-	for len(queue) > 0 {
-		s := queue[0]
-		queue = queue[1:]
-		if !out[s] {
-			out[s] = true
-			queue = append(queue, uses[s]...)
-		}
-	}
-	return out
-}
-
-func (l *fieldLister) visit(s *subschema, at string) {
-	if !l.bearing[s] || slices.Contains(l.way, s) || len(l.out) >= maxFieldRules {
+func (l *fieldLister) visit(s *subschema, at, step string) {
+	if s.leads&ruled == 0 || slices.Contains(l.way, s) || len(l.out) >= maxFieldRules {
 		return
 	}
+	at += step
 	if r := s.rule; r != nil {
 		l.out = append(l.out, FieldRule{at, r.class, r.permission, r.ownerMay, r.maskName, r.unmask})
 	}
 	l.way = append(l.way, s)
-	s.children(func(c *subschema, step string) { l.visit(c, at+step) })
+	s.children(func(c *subschema, step string) { l.visit(c, at, step) })
 	l.way = l.way[:len(l.way)-1]
 }
 
 // children calls f for every subschema that may apply to a value or to what it holds, with the step to there.
 func (s *subschema) children(f func(c *subschema, step string)) {
-	s.sameValue(false, func(c *subschema) { f(c, "") })
-	if s.dynamic != nil {
-		f(s.dynamic.target, "")
-	}
-	each := func(step string, list ...*subschema) {
-		for _, c := range list {
-			if c != nil {
-				f(c, step)
-			}
+	if s.inPlace {
+		s.sameValue(false, func(c *subschema) { f(c, "") })
+		if s.dynamic != nil {
+			f(s.dynamic.target, "")
 		}
 	}
 	if o := s.object; o != nil {
-		names := make([]string, 0, len(o.properties))
-		for name := range o.properties {
-			names = append(names, name)
-		}
-		sort.Strings(names)
-		for _, name := range names {
-			f(o.properties[name], "/"+escapePointer(name))
+		for _, step := range o.steps {
+			f(o.properties[nameOf(step)], step)
 		}
 		for _, p := range o.patterns {
 			f(p.schema, "/*")
 		}
-		each("/*", o.additional)
+		each(f, o.additional)
 	}
 	if a := s.array; a != nil {
-		each("/*", a.prefix...)
-		each("/*", a.items, a.contains)
+		each(f, a.prefix...)
+		each(f, a.items, a.contains)
 	}
-	each("/*", s.otherMembers, s.otherItems)
+	each(f, s.otherMembers, s.otherItems)
+}
+
+func each(f func(c *subschema, step string), list ...*subschema) {
+	for _, c := range list {
+		if c != nil {
+			f(c, "/*")
+		}
+	}
 }

@@ -130,10 +130,27 @@ func isDialect(name string) bool {
 func (s *Set) intern(text string) string {
 	own, known := s.texts[text]
 	if !known {
-		own = strings.Clone(text)
-		s.texts[own] = own
+		own = "/" + text // so that the step to a property of this name is there too
+		s.texts[own[1:]] = own
 	}
-	return own
+	return own[1:]
+}
+
+// step is how a pointer leads to a property.
+func (s *Set) step(name string) string {
+	if strings.ContainsAny(name, "~/") {
+		return "/" + escapePointer(name)
+	}
+	s.intern(name)
+	return s.texts[name]
+}
+
+// nameOf is the reverse of step.
+func nameOf(step string) string {
+	if strings.IndexByte(step, '~') < 0 {
+		return step[1:]
+	}
+	return unescapePointer(step[1:])
 }
 
 // SetMaskKey gives the key of the mask `hash`, at least 16 secret bytes, so that equal values have equal masks in every

@@ -7,6 +7,7 @@ type subschema struct {
 	source   uint16 // of those of the Set: where it stands
 	at       ref    // and where in it; of equal schemas, one of them
 	never    bool   // the schema false
+	leads    traits // of this and of all it leads to
 	nullable bool   // OpenAPI 3.0: null passes, whatever else is said
 	types    types
 	wanted   string              // the types, for people
@@ -21,6 +22,7 @@ type subschema struct {
 	// What applies to the same value. inPlace tells that there is any.
 	inPlace                  bool
 	allOf                    []*subschema // of $ref too
+	group                    []*subschema // where there is an allOf: this and all that every value must follow too
 	anyOf, oneOf             []*subschema
 	not, test, then, orElse  *subschema // test is the keyword if
 	dependents               []dependent
@@ -57,6 +59,7 @@ type dependent struct {
 
 type objectRules struct {
 	properties   map[string]*subschema
+	steps        []string // to the properties, sorted: "/name", escaped as in a pointer
 	patterns     []patternRule
 	additional   *subschema // nil where nothing is said
 	names        *subschema

@@ -39,7 +39,7 @@ func canonicalOf(v any) string {
 	var t tree
 	text, err := json.Marshal(v)
 	if err == nil {
-		err = parse(&t, string(text), documentDepth, maxNodes, nil)
+		err = parse(&t, string(text), documentDepth, maxNodes, bounds{})
 	}
 	if err != nil {
 		panic("schema: value of a document: " + err.Error()) // a programming error: the document was read by parser

@@ -31,7 +31,7 @@ func TestJSONParsingVectors(t *testing.T) {
 		}
 		name := filepath.Base(f)
 		count[name[0]]++
-		treeErr := parse(new(tree), string(b), DefaultDepth, DefaultValues, nil)
+		treeErr := parse(new(tree), string(b), DefaultDepth, DefaultValues, bounds{})
 		accepted := Strict(b) == nil
 		if accepted != (treeErr == nil) {
 			t.Errorf("%s: scan and tree differ: %v and %v", name, accepted, treeErr)

@@ -168,7 +168,7 @@ func TestWhatIsTooMuchIsReadAndNotKept(t *testing.T) {
 	}
 	var tr tree
 	body := `{"z":1,"list":` + string(filled(1<<16, "[", "0", "]")) + `}`
-	if err := parse(&tr, body, DefaultDepth, DefaultValues, p.bounds); err != nil || tr.nodes.n > 20 {
+	if err := parse(&tr, body, DefaultDepth, DefaultValues, bounds{p.root}); err != nil || tr.nodes.n > 20 {
 		t.Errorf("%d nodes are kept of a list of at most 2 (%v)", tr.nodes.n, err)
 	}
 }

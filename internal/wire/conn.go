@@ -2,7 +2,6 @@ package wire
 
 import (
 	"crypto/tls"
-	"io"
 	"net"
 	"sync"
 	"time"
@@ -127,9 +126,6 @@ func (c *Conn) more() error {
 	n, err := c.Conn.Read(c.held[len(c.held):cap(c.held)])
 	c.held = c.held[:len(c.held)+n]
 	if n == 0 {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
 		return err
 	}
 	end, fault := c.head.read(c.held, c.limits.HeadBytes)

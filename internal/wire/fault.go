@@ -11,6 +11,7 @@ type Fault string
 // The faults of a head.
 const (
 	RequestLine   Fault = "framing_request_line"   // not METHOD SP target SP HTTP/1.x (RFC 9112 §3)
+	Target        Fault = "framing_target"         // none of the four forms of RFC 9112 §3.2, or half an escape in its path
 	Version       Fault = "framing_version"        // another protocol than HTTP/1.0 and 1.1, HTTP/2's preface among them
 	EmptyLine     Fault = "framing_empty_line"     // before a request line (RFC 9112 §2.2 lets servers skip it)
 	BareLF        Fault = "framing_bare_lf"        // a line that ends without CR
@@ -23,13 +24,13 @@ const (
 	CodingTwice   Fault = "framing_coding_twice"   // two fields of it
 	CodingVersion Fault = "framing_coding_version" // Transfer-Encoding in HTTP/1.0, which has none (§6.1)
 	Both          Fault = "framing_both"           // a length and a coding (§6.3)
-	Host          Fault = "framing_host"           // none in HTTP/1.1, two, or another than the absolute form names (§3.2)
+	Host          Fault = "framing_host"           // none in HTTP/1.1, two, no name or address, or another than the absolute form's (§3.2)
 	Expectation   Fault = "framing_expectation"    // other than 100-continue (RFC 9110 §10.1.1)
 	HeadSize      Fault = "framing_head_size"      // more bytes than a head may have
 )
 
 var statuses = map[Fault]int{
-	RequestLine: http.StatusBadRequest, Version: http.StatusHTTPVersionNotSupported, EmptyLine: http.StatusBadRequest,
+	RequestLine: http.StatusBadRequest, Target: http.StatusBadRequest, Version: http.StatusHTTPVersionNotSupported, EmptyLine: http.StatusBadRequest,
 	BareLF: http.StatusBadRequest, Control: http.StatusBadRequest, FieldName: http.StatusBadRequest, Fold: http.StatusBadRequest,
 	Length: http.StatusBadRequest, LengthTwice: http.StatusBadRequest, Coding: http.StatusNotImplemented,
 	CodingTwice: http.StatusBadRequest, CodingVersion: http.StatusBadRequest, Both: http.StatusBadRequest,

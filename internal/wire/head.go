@@ -77,16 +77,62 @@ func (h *head) requestLine(line []byte) Fault {
 		return RequestLine
 	}
 	h.minor = version[7]
-	if _, rest, ok := bytes.Cut(target, scheme); ok && target[0] != '/' {
-		if i := bytes.IndexAny(rest, "/?#"); i >= 0 {
-			rest = rest[:i]
+	switch {
+	case target[0] == '/':
+		return escapes(target)
+	case string(method) == "CONNECT", string(target) == "*":
+		return ""
+	}
+	return h.absolute(target)
+}
+
+// escapes refuses a path with half an escape, which net/http refuses without a word.
+func escapes(target []byte) Fault {
+	for i := 0; i < len(target) && target[i] != '?'; i++ {
+		if target[i] != '%' {
+			continue
 		}
-		h.target = append(h.target[:0], rest...) // b may move before the head is whole
-		if len(rest) == 0 {
-			return Host
+		if i+2 >= len(target) {
+			return Target
 		}
+		_, high := unhex(target[i+1])
+		_, low := unhex(target[i+2])
+		if !high || !low {
+			return Target
+		}
+		i += 2
 	}
 	return ""
+}
+
+// absolute reads scheme://authority/path; its authority must be Host's, too.
+func (h *head) absolute(target []byte) Fault {
+	name, rest, ok := bytes.Cut(target, scheme)
+	if !ok || !isToken(name) {
+		return Target
+	}
+	i := bytes.IndexAny(rest, "/?#")
+	switch {
+	case i < 0:
+		i = len(rest)
+	case rest[i] == '#':
+		return Target
+	}
+	if i == 0 || !plainHost(rest[:i]) {
+		return Host
+	}
+	h.target = append(h.target[:0], rest[:i]...) // the bytes may move before the head is whole
+	return escapes(rest[i:])
+}
+
+// plainHost reports whether a host has only what names, addresses and ports have. Whose it is, the edge judges.
+func plainHost(host []byte) bool {
+	for _, c := range host {
+		if c-'0' > 9 && c|0x20-'a' > 25 && c != '.' && c != '-' && c != '_' && c != ':' && c != '[' && c != ']' {
+			return false
+		}
+	}
+	return true
 }
 
 var space, slash1, scheme = []byte(" "), []byte("HTTP/1."), []byte("://")
@@ -113,7 +159,9 @@ func (h *head) field(line []byte) Fault {
 	value = bytes.Trim(value, " \t")
 	switch {
 	case is(name, "host"):
-		h.hosts++
+		if h.hosts++; !plainHost(value) {
+			return Host
+		}
 		h.host = append(h.host[:0], value...)
 	case is(name, "content-length"):
 		return h.contentLength(value)

@@ -75,6 +75,12 @@ func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 	if named, ok := r.Header[wire.Header]; ok {
 		return misframed(x, named)
 	}
+	if r.Header["Upgrade"] != nil {
+		return final(x, http.StatusBadRequest, "upgrade_refused", "protocol upgrades are not offered")
+	}
+	if r.Method == http.MethodConnect {
+		return final(x, http.StatusBadRequest, "connect_refused", "tunnels are not offered")
+	}
 	if len(r.RequestURI) > s.rule.MaxTarget || len(r.URL.RawPath)+len(r.URL.Path)+len(r.URL.RawQuery) > 2*s.rule.MaxTarget {
 		return refuse(x, http.StatusRequestURITooLong, "target_too_long", "")
 	}
@@ -90,12 +96,6 @@ func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 			status = http.StatusRequestHeaderFieldsTooLarge
 		}
 		return refuse(x, status, access.Reason(why), "")
-	}
-	if r.Header["Upgrade"] != nil {
-		return final(x, http.StatusBadRequest, "upgrade_refused", "protocol upgrades are not offered")
-	}
-	if r.Method == http.MethodConnect {
-		return final(x, http.StatusBadRequest, "connect_refused", "tunnels are not offered")
 	}
 	clean(r.Header)
 	if err := targetForm(r); err != nil {
@@ -263,11 +263,20 @@ func (s *Stage) knownHost(host string) bool {
 	return slices.Contains(s.rule.Hosts, h)
 }
 
-// targetForm refuses what net/url would read generously: fragments, raw controls, other bytes than visible ASCII, and forms
-// of the target other than a path. The absolute form of HTTP/1.1 is its path (RFC 9112 §3.2.2); HTTP/2 has none, though
-// net/http reads one (RFC 9113 §8.3.1).
+// targetForm refuses what net/url would read generously: fragments, raw controls, other bytes than visible ASCII, what may
+// not stand raw in a path, and forms of the target other than a path. The absolute form of HTTP/1.1 is its path (RFC 9112
+// §3.2.2); HTTP/2 has none, though net/http reads one (RFC 9113 §8.3.1).
 func targetForm(r *http.Request) error {
 	uri := r.RequestURI
+	if !strings.HasPrefix(uri, "/") {
+		if r.ProtoMajor != 1 || r.URL.Scheme != "http" && r.URL.Scheme != "https" || r.URL.User != nil || r.URL.Host == "" ||
+			!strings.EqualFold(r.URL.Host, r.Host) {
+			return errForm
+		}
+		_, uri, _ = strings.Cut(uri, "://")
+		uri = uri[min(len(r.URL.Host), len(uri)):]
+	}
+	path := true
 	for i := 0; i < len(uri); i++ {
 		switch c := uri[i]; {
 		case c == '#':
@@ -276,14 +285,11 @@ func targetForm(r *http.Request) error {
 			return errControl
 		case c >= utf8.RuneSelf:
 			return errUTF8
+		case c == '?':
+			path = false
+		case path && class[c] == tolerated:
+			return errChar // url.URL would escape it
 		}
-	}
-	if strings.HasPrefix(uri, "/") {
-		return nil
-	}
-	if r.ProtoMajor != 1 || r.URL.Scheme != "http" && r.URL.Scheme != "https" || r.URL.User != nil || r.URL.Host == "" ||
-		!strings.EqualFold(r.URL.Host, r.Host) {
-		return errForm
 	}
 	return nil
 }

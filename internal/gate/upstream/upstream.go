@@ -207,7 +207,7 @@ func (s *Stage) failed(x *exchange.Exchange, ctx context.Context, sent *sentBody
 	switch broken := sent.broken(); {
 	case errors.As(broken, &tooLarge):
 		return x.Refuse(exchange.Refusal{Status: http.StatusRequestEntityTooLarge, Reason: problem.InvalidRequest, Fine: "body_too_large", Hangup: true})
-	case broken != nil && x.Request.Context().Err() == nil:
+	case broken != nil && (x.Request.Context().Err() == nil || errors.Is(broken, io.ErrUnexpectedEOF)):
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadRequest, Reason: problem.InvalidRequest, Fine: "body_broken",
 			Detail: "the body did not arrive whole", Hangup: true, Cause: broken})
 	case x.Request.Context().Err() != nil:

@@ -44,6 +44,7 @@ bench: ## every benchmark, with allocations
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem $$(grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -n1 dirname | sort -u)
 
 soak: ## the gate under mixed load for SOAK=10m: nothing leaks, nothing grows
+	@PORTREEVE_KILLS=200 go test -race -count=1 -timeout 0 -v -run '^TestKilled$$' ./internal/ledger
 	@PORTREEVE_SOAK=$(SOAK) go -C e2e test -race -count=1 -timeout 0 -v -run '^TestSoak$$' ./...
 
 mutants: ## gates that lack one rule each, attacked: at least 90 % are found, and each that is not has its reason

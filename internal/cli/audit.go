@@ -107,24 +107,9 @@ Nothing is locked and nothing written: a running gate goes on. Exit code 4: the 
 }
 
 func verifyLedger(s Streams, dir string, since []string, asJSON bool) error {
-	var kept []ledger.Checkpoint
-	for _, name := range since {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			return usagef("--since: %v", err)
-		}
-		v, _, err := ledger.Verifier(dir)
-		if err != nil {
-			return err
-		}
-		c, err := ledger.ReadCheckpoint(b, v)
-		if errors.Is(err, ledger.ErrNotOurs) {
-			return exit(integrity, fmt.Errorf("%s %w: it is another ledger's, or this one was begun anew", name, err))
-		}
-		if err != nil {
-			return usagef("%s %v", name, err)
-		}
-		kept = append(kept, c)
+	kept, err := readCheckpoints("--since", dir, since)
+	if err != nil {
+		return err
 	}
 	rep, err := ledger.Verify(dir, kept...)
 	if err != nil && !ledger.Tampered(err) {
@@ -148,6 +133,31 @@ func verifyLedger(s Streams, dir string, since []string, asJSON bool) error {
 		return exit(integrity, fmt.Errorf("the ledger is not what was written: %w", err))
 	}
 	return nil
+}
+
+// readCheckpoints reads checkpoints of a ledger that were kept elsewhere. One of another ledger is as bad as one that does
+// not hold.
+func readCheckpoints(flag, dir string, files []string) ([]ledger.Checkpoint, error) {
+	var out []ledger.Checkpoint
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, usagef("%s: %v", flag, err)
+		}
+		v, _, err := ledger.Verifier(dir)
+		if err != nil {
+			return nil, err
+		}
+		c, err := ledger.ReadCheckpoint(b, v)
+		if errors.Is(err, ledger.ErrNotOurs) {
+			return nil, exit(integrity, fmt.Errorf("%s %w: it is another ledger's, or this one was begun anew", name, err))
+		}
+		if err != nil {
+			return nil, usagef("%s %v", name, err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
 }
 
 func showVerified(w io.Writer, r verifiedLedger) error {

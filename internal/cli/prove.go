@@ -50,6 +50,7 @@ the ledger is not what was written.`,
 	f.StringVar(&o.config, "config", "", "configuration `FILE` (default: portreeve.yaml, if it is here)")
 	f.StringVar(&o.data, "data", "", "data `DIR` whose ledger is counted (default: the configuration's)")
 	f.StringArrayVar(&o.results, "results", nil, "`FILE` with a JSON report of attack or check, repeatable")
+	f.StringArrayVar(&o.checkpoints, "checkpoint", nil, "`FILE` with a checkpoint of the ledger that was kept elsewhere, repeatable: without one the ledger is self-signed only")
 	f.StringVar(&o.period, "period", "", "`FROM..TO`: months, days or RFC 3339 times (default: the last 90 days)")
 	f.StringVar(&o.out, "out", "", "new `DIR` for the pack")
 	f.BoolVar(&o.json, "json", false, "print the summary as JSON")
@@ -64,6 +65,7 @@ the ledger is not what was written.`,
 type proveOptions struct {
 	config, data, period, out string
 	results                   []string
+	checkpoints               []string
 	json                      bool
 }
 
@@ -85,7 +87,7 @@ func prove(s Streams, o proveOptions, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	x := proving{plan: p, named: named, audit: p.Audit.Dir, out: o.out, now: now.UTC(), operator: fmt.Sprintf("uid:%d", os.Getuid())}
+	x := proving{plan: p, named: named, audit: p.Audit.Dir, anchors: o.checkpoints, out: o.out, now: now.UTC(), operator: fmt.Sprintf("uid:%d", os.Getuid())}
 	if o.data != "" {
 		if _, err := os.Stat(o.data); err != nil {
 			return usagef("--data: %w", err)
@@ -126,6 +128,7 @@ type proving struct {
 	plan     *plan.Plan
 	named    *plan.Plan // the same by its absolute path, or nil
 	audit    string     // the ledger's directory
+	anchors  []string   // files with checkpoints of it
 	out      string
 	now      time.Time
 	from, to time.Time
@@ -142,7 +145,11 @@ type proven struct {
 
 // prove makes the pack.
 func (x proving) prove() (*proven, error) {
-	log, err := evidence.ReadLog(x.audit, x.from, x.to)
+	anchors, err := readCheckpoints("--checkpoint", x.audit, x.anchors)
+	if err != nil {
+		return nil, err
+	}
+	log, err := evidence.ReadLog(x.audit, x.from, x.to, anchors...)
 	if err != nil {
 		return nil, err
 	}
@@ -228,6 +235,7 @@ func (d *proven) print(out io.Writer) error {
 	switch i := e.Integrity; i.Ledger {
 	case "verified":
 		fmt.Fprintf(&b, "ledger   verified, %d lines; %d requests in the period, %d of them refused\n", i.Lines, i.Requests, i.Refusals)
+		fmt.Fprintf(&b, "         %s\n", text.Clean(i.Anchors))
 		for _, s := range i.Shortfalls {
 			fmt.Fprintf(&b, "         %s\n", text.Clean(s))
 		}

@@ -119,6 +119,7 @@ type Integrity struct {
 	Breaks     int           `json:"breaks"`     // starts in the period that follow no stop
 	Unresolved int           `json:"unresolved"` // intents of the period without an outcome
 	Plans      []PlanPeriod  `json:"plans"`      // that were obeyed in the period
+	Signed     *Signed       `json:"signed,omitempty"`
 	Anchors    string        `json:"anchors"`
 	Shortfalls []string      `json:"shortfalls"` // why operating facets are partial
 	Refusals   int           `json:"refusals"`

@@ -28,7 +28,16 @@ type Log struct {
 	Head    string    `json:"head,omitempty"`
 	First   time.Time `json:"first,omitzero"` // line of the ledger
 	Last    time.Time `json:"last,omitzero"`
+	Signed  *Signed   `json:"signed,omitempty"`
 	Rows    []Row     `json:"rows"`
+}
+
+// Signed is the newest checkpoint of the ledger (c2sp.org/tlog-checkpoint), and which checkpoints from elsewhere it holds.
+type Signed struct {
+	Checkpoint string   `json:"checkpoint"` // signed note
+	Size       uint64   `json:"size"`
+	Key        string   `json:"key"`     // note verifier key
+	Anchors    []uint64 `json:"anchors"` // lines up to which checkpoints kept elsewhere hold
 }
 
 // Row is a kind of event and how often it occurred.
@@ -135,8 +144,10 @@ var (
 
 // ReadLog verifies a ledger and reads a period of it. A ledger that does not verify is no error: it is evidence, of which
 // nothing can be counted.
-func ReadLog(dir string, from, to time.Time) (*Log, error) {
-	report, err := ledger.Verify(dir)
+//
+// anchors are checkpoints of it that were kept elsewhere; each must hold.
+func ReadLog(dir string, from, to time.Time, anchors ...ledger.Checkpoint) (*Log, error) {
+	report, err := ledger.Verify(dir, anchors...)
 	switch {
 	case ledger.Tampered(err):
 		return &Log{State: broken, Problem: err.Error(), Lines: report.Lines, Rows: []Row{}}, nil
@@ -146,6 +157,9 @@ func ReadLog(dir string, from, to time.Time) (*Log, error) {
 		return &Log{State: notGiven, Problem: "it has no line", Rows: []Row{}}, nil
 	}
 	l := &Log{State: verified, Lines: report.Lines, Rows: []Row{}}
+	if c := report.Checkpoint; c.Size > 0 {
+		l.Signed = &Signed{string(c.Note), c.Size, report.Key, append([]uint64{}, report.Foreign...)}
+	}
 	open := map[string]bool{}
 	for _, id := range report.Unresolved {
 		open[id] = true

@@ -199,9 +199,12 @@ type log struct {
 	integrity Integrity
 }
 
+// selfSigned is what stands where nobody else vouches for the ledger.
+const selfSigned = "self-signed only: no checkpoint kept elsewhere was held against it, so that its owner could have rewritten all of it unseen"
+
 func newLog(in *Inputs, v *view) *log {
 	l := &log{view: v, integrity: Integrity{Ledger: notGiven, Plans: []PlanPeriod{}, Shortfalls: []string{},
-		Anchors: "none: no checkpoint of this ledger is kept elsewhere, so that an end cut off or a ledger rewritten as a whole would not be seen"}}
+		Anchors: selfSigned}}
 	if in.Log == nil {
 		l.integrity.Problem = "no ledger was read"
 		return l
@@ -210,6 +213,9 @@ func newLog(in *Inputs, v *view) *log {
 	i.Ledger, i.Problem, i.Lines, i.Head, i.First, i.Last = in.Log.State, in.Log.Problem, in.Log.Lines, in.Log.Head, in.Log.First, in.Log.Last
 	if i.Ledger != verified {
 		return l
+	}
+	if i.Signed = in.Log.Signed; i.Signed != nil && len(i.Signed.Anchors) > 0 {
+		i.Anchors = fmt.Sprintf("%d checkpoints kept elsewhere hold, up to line %d", len(i.Signed.Anchors), slices.Max(i.Signed.Anchors))
 	}
 	l.rows = in.Log.Rows
 	for k := range l.rows {

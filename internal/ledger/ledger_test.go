@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -182,7 +184,11 @@ func TestKilled(t *testing.T) {
 	}
 	dir := t.TempDir()
 	acknowledged := map[string]bool{}
-	for range 6 {
+	kills := 20
+	if n, err := strconv.Atoi(os.Getenv("PORTREEVE_KILLS")); err == nil {
+		kills = n
+	}
+	for range kills {
 		cmd := exec.Command(os.Args[0], "-test.run", "TestKilled")
 		cmd.Env = append(os.Environ(), "LEDGER_KILL="+dir)
 		var out bytes.Buffer
@@ -197,7 +203,7 @@ func TestKilled(t *testing.T) {
 				}
 			}
 		}
-		time.Sleep(30 * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
 		cmd.Process.Kill()
 		cmd.Wait()
 		whole := out.String()[:strings.LastIndexByte(out.String(), '\n')+1]
@@ -219,7 +225,7 @@ func TestKilled(t *testing.T) {
 		delete(acknowledged, c.Metadata.UID)
 		return nil
 	})
-	t.Logf("%d lines survived six kills, %d torn bytes were cut off", rec.Lines, rec.Dropped)
+	t.Logf("%d lines survived %d kills, %d torn bytes were cut off", rec.Lines, kills, rec.Dropped)
 	if len(acknowledged) > 0 {
 		t.Errorf("%d acknowledged events are lost", len(acknowledged))
 	}

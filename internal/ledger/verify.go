@@ -68,17 +68,23 @@ func Verify(dir string, since ...Checkpoint) (Report, error) {
 	var rep Report
 	v, key, err := Verifier(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if names, lerr := segments(dir); lerr == nil && len(names) == 0 && len(since) == 0 {
+		names, lerr := segments(dir)
+		if lerr == nil && len(names) == 0 && len(since) == 0 {
 			return rep, nil // nothing was ever written
 		}
+		return rep, errors.Join(lerr, &Broken{verifierFile, 0, "is missing: nothing says whose lines these are"})
 	}
 	if err != nil {
 		return rep, err
 	}
 	rep.Origin, rep.Key = v.Name(), key
 	own, found, err := Latest(dir, v)
-	if err != nil {
+	var unread *fs.PathError
+	if errors.As(err, &unread) {
 		return rep, err
+	}
+	if err != nil {
+		return rep, &Broken{checkpointFile, 0, err.Error()}
 	}
 	heads := slices.Clone(since)
 	if found {

@@ -514,12 +514,7 @@ func (d *demonstration) recertify(l *server.Server, now time.Time) error {
 	if err := d.certify(now); err != nil {
 		return err
 	}
-	certificate, err := server.Certificate(d.deployment.Plan())
-	if err != nil {
-		return err
-	}
-	l.Certify(certificate)
-	return nil
+	return l.Take(d.deployment.Plan())
 }
 
 // authority lets the API that guards itself believe what the gate would believe.

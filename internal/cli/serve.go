@@ -82,16 +82,14 @@ func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 			d.Refused(ctx, err)
 			return err
 		}
-		certificate, err := server.Certificate(next)
-		if err != nil {
+		if err := listeners.Check(next); err != nil {
 			d.Refused(ctx, err)
 			return err
 		}
 		if err := d.Reload(ctx, next); err != nil {
 			return err
 		}
-		listeners.Certify(certificate)
-		return nil
+		return listeners.Take(next)
 	}
 	if o.replace == nil {
 		reload = nil

@@ -218,7 +218,7 @@ func (b *builder) objectAt(op *plan.Operation) tree.Position {
 
 func (b *builder) server() plan.Server {
 	c := b.c
-	s := plan.Server{Listen: c.Listen, Admin: c.Admin.Listen, Data: b.at(c.Data), TLSCert: b.at(c.TLS.Cert), TLSKey: b.at(c.TLS.Key), Header: c.Timeouts.Header,
+	s := plan.Server{Listen: c.Listen, Admin: c.Admin.Listen, Data: b.at(c.Data), TLS: b.tls(), Plain: c.Plain.Listen, Header: c.Timeouts.Header,
 		Idle: c.Timeouts.Idle, Rate: int64(c.Timeouts.Rate), Quiet: c.Timeouts.Quiet, Drain: c.Timeouts.Drain, Held: int64(c.Sizes.Held), Debug: c.Debug}
 	if c.UnsafeEndless != nil {
 		s.Rate = 0
@@ -228,6 +228,24 @@ func (b *builder) server() plan.Server {
 		s.Store.SQLite = filepath.Join(s.Data, "portreeve.db")
 	}
 	return s
+}
+
+func (b *builder) tls() plan.TLS {
+	c := &b.c.TLS
+	out := plan.TLS{Minimum: c.Minimum, ClientCA: b.at(c.ClientCA), Source: b.source(b.c.At("tls"))}
+	if c.Cert != "" {
+		out.Certificates = append(out.Certificates, plan.KeyPair{Cert: b.at(c.Cert), Key: b.at(c.Key)})
+	}
+	for _, p := range c.Certificates {
+		out.Certificates = append(out.Certificates, plan.KeyPair{Cert: b.at(p.Cert), Key: b.at(p.Key)})
+	}
+	if a := c.ACME; a != nil {
+		out.ACME = &plan.ACME{Directory: a.Directory, Email: a.Email, Domains: a.Domains, CA: b.at(a.CA)}
+		if u, err := url.Parse(b.c.URL); err == nil && len(a.Domains) == 0 {
+			out.ACME.Domains = []string{u.Hostname()}
+		}
+	}
+	return out
 }
 
 // hosts are what Host may say: url's and the listed ones, with and without the default port.
@@ -255,7 +273,7 @@ func (b *builder) base() string {
 	if u := strings.TrimRight(b.c.URL, "/"); u != "" {
 		return u
 	}
-	if b.c.TLS.Cert != "" {
+	if b.c.TLS.On() {
 		return "https://" + b.c.Listen
 	}
 	return "http://" + b.c.Listen
@@ -283,7 +301,7 @@ func (b *builder) connections() plan.Connections {
 
 func (b *builder) upstream() plan.Upstream {
 	u := b.c.Upstream
-	out := plan.Upstream{URL: strings.TrimRight(u.URL, "/"), BasePath: u.BasePath, Timeout: u.Timeout, Forward: u.Forward, CA: b.at(u.CA), Source: b.source(b.c.At("upstream"))}
+	out := plan.Upstream{URL: strings.TrimRight(u.URL, "/"), BasePath: u.BasePath, Timeout: u.Timeout, Forward: u.Forward, CA: b.at(u.CA), Client: plan.KeyPair{Cert: b.at(u.Cert), Key: b.at(u.Key)}, Name: u.Name, Source: b.source(b.c.At("upstream"))}
 	for _, name := range slices.Sorted(maps.Keys(u.Headers)) {
 		h := u.Headers[name]
 		if h.Secret.File != "" {

@@ -23,7 +23,8 @@ type Config struct {
 	Document        string              `key:"document" doc:"The OpenAPI document, 3.0 or 3.1, YAML or JSON." required:"true"`
 	Overlays        []string            `key:"overlays" doc:"OpenAPI Overlay 1.0 files, applied in order: annotate documents you do not own."`
 	Upstream        Upstream            `key:"upstream" doc:"The API behind the gate."`
-	TLS             TLS                 `key:"tls" doc:"Certificate of the public listener."`
+	TLS             TLS                 `key:"tls" doc:"Certificates of the public listener. Their files are looked at every ten seconds and taken over when they were renewed."`
+	Plain           Plain               `key:"plain" doc:"A listener that refuses plain HTTP beside TLS, and records credentials that were sent to it."`
 	DefaultSecurity []Requirement       `key:"default_security" doc:"Security of operations that say nothing, in OpenAPI's form; bearer and api_key are built in."`
 	Identity        Identity            `key:"identity" doc:"Whom the gate believes."`
 	Roles           map[string][]string `key:"roles" doc:"Permissions of each role. * is exactly one segment; a lone * is all but portreeve:."`
@@ -59,7 +60,10 @@ type Upstream struct {
 	Timeout   time.Duration     `key:"timeout" doc:"To the first byte, and between two." default:"10s"`
 	Headers   map[string]Header `key:"headers" doc:"Set on every request; a secret value comes as {env: NAME} or {file: PATH}."`
 	Forward   []string          `key:"forward" doc:"Credentials that are passed on: authorization, cookie."`
-	CA        string            `key:"ca" doc:"PEM file of roots trusted instead of the system's."`
+	CA        string            `key:"ca" doc:"PEM file of roots trusted instead of the system's. The certificate is always verified."`
+	Cert      string            `key:"client_cert" doc:"PEM file of the certificate chain by which the API knows the gate."`
+	Key       string            `key:"client_key" doc:"PEM file of its private key."`
+	Name      string            `key:"server_name" doc:"Name the API's certificate must stand for, where it is not the host of url."`
 	Assertion *Assertion        `key:"assertion" doc:"Send Portreeve-Assertion, a signed JWT by which the API refuses traffic that bypassed the gate."`
 }
 
@@ -75,10 +79,36 @@ type Assertion struct {
 	Lifetime time.Duration `key:"lifetime" doc:"At most a minute." default:"30s"`
 }
 
-// TLS is the listener's certificate.
+// TLS is the listener's certificates.
 type TLS struct {
-	Cert string `key:"cert" doc:"PEM file of the certificate chain."`
-	Key  string `key:"key" doc:"PEM file of the private key."`
+	Cert         string    `key:"cert" doc:"PEM file of the certificate chain, the server's own first."`
+	Key          string    `key:"key" doc:"PEM file of the private key; nobody but its owner and group may use it."`
+	Certificates []KeyPair `key:"certificates" doc:"Further pairs: a client is shown the first that stands for the name it asks for (SNI)."`
+	ACME         *ACME     `key:"acme" doc:"Ask an authority for certificates instead, and renew them (RFC 8555). Who configures it agrees to its terms of service."`
+	Minimum      string    `key:"minimum" doc:"Oldest version of TLS that is spoken." default:"tls1.2" enum:"tls1.2,tls1.3"`
+	ClientCA     string    `key:"client_ca" doc:"PEM file of the roots of clients' certificates; clients are then asked for one. Which operations need it is the document's to say, by a mutualTLS scheme."`
+}
+
+// On reports whether the listener speaks TLS.
+func (t *TLS) On() bool { return t.Cert != "" || len(t.Certificates) > 0 || t.ACME != nil }
+
+// KeyPair is a certificate with its key.
+type KeyPair struct {
+	Cert string `key:"cert" doc:"PEM file of the certificate chain, the server's own first." required:"true"`
+	Key  string `key:"key" doc:"PEM file of the private key." required:"true"`
+}
+
+// ACME is an authority that gives certificates to who proves a name.
+type ACME struct {
+	Directory string   `key:"directory" doc:"URL of the authority's directory." default:"https://acme-v02.api.letsencrypt.org/directory"`
+	Email     string   `key:"email" doc:"Whom the authority may write to about certificates."`
+	Domains   []string `key:"domains" doc:"Names to ask for; the host of url where none are said."`
+	CA        string   `key:"ca" doc:"PEM file of roots by which the directory itself is trusted, for an authority of one's own."`
+}
+
+// Plain is the listener of plain HTTP.
+type Plain struct {
+	Listen string `key:"listen" doc:"Its address, :80. Every request is refused with 403; what proves a name to an ACME authority is answered."`
 }
 
 // Requirement is one alternative of default_security.

@@ -59,15 +59,13 @@ func (d *decoder) listeners(c *Config) {
 			d.fault(c.At(strings.Split(path, ".")...), "write 127.0.0.1:8080 or :8443", "%s is not an address with a port", path)
 		}
 	}
-	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
-		d.fault(c.At("tls"), "give both", "tls needs cert and key")
-	}
+	d.tls(c)
 	if !Loopback(c.Listen) {
 		if c.URL == "" {
 			d.fault(c.At("listen"), "add url: https://api.example.com", "url is compulsory where the listener is not on loopback")
 		}
-		if c.TLS.Cert == "" && c.UnsafePlaintext == nil {
-			d.fault(c.At("listen"), "add tls: {cert, key}, or unsafe_plaintext: {reason: ...} behind a proxy that ends TLS", "plain HTTP is served on loopback only")
+		if !c.TLS.On() && c.UnsafePlaintext == nil {
+			d.fault(c.At("listen"), "add tls: {cert, key} or tls: {acme: {…}}, or unsafe_plaintext: {reason: ...} behind a proxy that ends TLS", "plain HTTP is served on loopback only")
 		}
 	}
 	if !Loopback(c.Admin.Listen) {
@@ -77,6 +75,49 @@ func (d *decoder) listeners(c *Config) {
 		u, err := url.Parse(c.URL)
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 			d.fault(c.At("url"), "write https://api.example.com", "url is not a scheme and a host")
+		}
+	}
+}
+
+func (d *decoder) tls(c *Config) {
+	t := &c.TLS
+	if (t.Cert == "") != (t.Key == "") {
+		d.fault(c.At("tls"), "give both", "tls needs cert and key")
+	}
+	if t.ACME != nil && (t.Cert != "" || len(t.Certificates) > 0) {
+		d.fault(c.At("tls", "acme"), "remove one of them", "tls has certificates of its own and asks for others by acme")
+	}
+	if t.ClientCA != "" && !t.On() {
+		d.fault(c.At("tls", "client_ca"), "add cert and key", "tls.client_ca judges certificates of clients, and the listener does not speak TLS")
+	}
+	if p := c.Plain.Listen; p != "" {
+		_, _, err := net.SplitHostPort(p)
+		switch {
+		case err != nil:
+			d.fault(c.At("plain", "listen"), "write :80", "plain.listen is not an address with a port")
+		case !t.On():
+			d.fault(c.At("plain"), "add tls: {cert, key}, or remove plain", "plain refuses what does not come by TLS, and the public listener does not speak it")
+		}
+	}
+	if t.ACME != nil {
+		d.acme(c, t.ACME)
+	}
+}
+
+func (d *decoder) acme(c *Config, a *ACME) {
+	at := func(key string) tree.Position { return c.At("tls", "acme", key) }
+	if u, err := url.Parse(a.Directory); err != nil || u.Scheme != "https" || u.Host == "" {
+		d.fault(at("directory"), "write https://…", "tls.acme.directory is not an https URL")
+	}
+	if a.Email != "" && (!strings.Contains(a.Email, "@") || strings.ContainsAny(a.Email, " :,")) {
+		d.fault(at("email"), "write ops@example.com", "tls.acme.email is not an address")
+	}
+	if len(a.Domains) == 0 && c.URL == "" {
+		d.fault(c.At("tls", "acme"), "add domains: [api.example.com], or url", "tls.acme asks for no name")
+	}
+	for _, name := range a.Domains {
+		if name == "" || strings.ContainsAny(name, "/:* ") || net.ParseIP(name) == nil && !strings.Contains(name, ".") {
+			d.fault(at("domains"), "write api.example.com; a wildcard needs DNS, which is not changed from here", "tls.acme.domains: %q is not a name that can be proven", name)
 		}
 	}
 }
@@ -101,6 +142,18 @@ func (d *decoder) upstream(c *Config) {
 		if strings.ContainsAny(name, " \t\r\n:") || strings.ContainsAny(h.Value, "\r\n") {
 			d.fault(c.At("upstream", "headers", name), "", "upstream.headers.%s is not a header", name)
 		}
+	}
+	u := &c.Upstream
+	if (u.Cert == "") != (u.Key == "") {
+		d.fault(c.At("upstream"), "give both", "upstream needs client_cert and client_key")
+	}
+	for key, value := range map[string]string{"ca": u.CA, "client_cert": u.Cert, "server_name": u.Name} {
+		if value != "" && strings.HasPrefix(u.URL, "http://") {
+			d.fault(c.At("upstream", key), "write https:// in upstream.url", "upstream.%s is for TLS, and upstream.url is plain http", key)
+		}
+	}
+	if u.Name != "" && (strings.ContainsAny(u.Name, "/:* ") || strings.HasSuffix(u.Name, ".")) {
+		d.fault(c.At("upstream", "server_name"), "write api.internal", "upstream.server_name is not a host")
 	}
 	if a := c.Upstream.Assertion; a != nil && a.Lifetime > time.Minute {
 		d.fault(c.At("upstream", "assertion", "lifetime"), "at most 1m", "upstream.assertion.lifetime is too long")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,6 +33,8 @@ type Deployment struct {
 	draining atomic.Bool
 
 	connections func() Connections // nil: somebody else listens
+	shown       atomic.Pointer[Certificates]
+	files       files
 }
 
 // Open opens the plan's state and binds its gate. Nothing is half open when it fails, and a first start that fails for
@@ -63,6 +66,7 @@ func Open(ctx context.Context, p *plan.Plan, o Options) (*Deployment, error) {
 		s.Close()
 		return nil, err
 	}
+	d.files.bound(p)
 	if err := s.Announce(ctx, "start", "the gate obeys plan "+p.Hash); err != nil {
 		s.Close()
 		return nil, err
@@ -89,7 +93,7 @@ func (d *Deployment) register() {
 	counter := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f)
 	}
-	d.Metrics.MustRegister(d.reload, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	d.Metrics.MustRegister(d.reload, newExpiry(d.certificates), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		counter("portreeve_ledger_events_total", "Events written to the ledger.", func() float64 { return float64(d.Ledger.Stats().Appended) }),
 		counter("portreeve_ledger_lost_total", "Events the ledger had no room for.", func() float64 { return float64(d.Ledger.Stats().Lost) }),
 		gauge("portreeve_ledger_queued", "Events waiting to be written.", func() float64 { return float64(d.Ledger.Stats().Queued) }),
@@ -117,7 +121,9 @@ func (d *Deployment) Reload(ctx context.Context, p *plan.Plan) (err error) {
 		{"store.sqlite", old.Server.Store.SQLite, p.Server.Store.SQLite},
 		{"audit.dir", old.Audit.Dir, p.Audit.Dir},
 		{"staleness", old.Staleness.String(), p.Staleness.String()},
-		{"tls", onOff(old.Server.TLS()), onOff(p.Server.TLS())},
+		{"tls", onOff(old.Server.TLS.On()), onOff(p.Server.TLS.On())},
+		{"plain.listen", old.Server.Plain, p.Server.Plain},
+		{"tls.acme", acme(old), acme(p)},
 		{"timeouts.header", old.Server.Header.String(), p.Server.Header.String()},
 		{"timeouts.idle", old.Server.Idle.String(), p.Server.Idle.String()},
 		{"timeouts.rate", strconv.FormatInt(old.Server.Rate, 10), strconv.FormatInt(p.Server.Rate, 10)},
@@ -136,6 +142,7 @@ func (d *Deployment) Reload(ctx context.Context, p *plan.Plan) (err error) {
 		return err
 	}
 	d.State.take(p)
+	d.files.bound(p)
 	d.probe.aim(p)
 	d.reload.Set(1)
 	d.Log.Info("reloaded", "plan", p.Hash, "operations", len(p.Operations))
@@ -146,6 +153,14 @@ func (d *Deployment) Reload(ctx context.Context, p *plan.Plan) (err error) {
 func connections(p *plan.Plan) []any {
 	c := p.Guard.Connections
 	return []any{c.Address, c.Total, c.Streams, c.Resets.Text, c.Control.Text}
+}
+
+func acme(p *plan.Plan) string {
+	a := p.Server.TLS.ACME
+	if a == nil {
+		return "none"
+	}
+	return strings.Join(append([]string{a.Directory, a.Email, a.CA}, a.Domains...), " ")
 }
 
 func onOff(b bool) string {

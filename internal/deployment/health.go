@@ -3,26 +3,29 @@ package deployment
 import (
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/portreeve/portreeve/internal/certificate"
 	"github.com/portreeve/portreeve/internal/plan"
 )
 
 // Health is what /health says: the parts, and the worst of them.
 type Health struct {
-	Status    string         `json:"status"` // "ok", "degraded" (some requests are refused), "unavailable" (all are)
-	Timestamp time.Time      `json:"timestamp"`
-	Version   string         `json:"version"`
-	Database  string         `json:"database"` // "ok", "stale", "none"
-	Cache     string         `json:"cache"`    // "memory"
-	Upstream  string         `json:"upstream"` // "ok", "unreachable", "none"
-	Ledger    string         `json:"ledger"`   // "ok", "failed"
-	Plan      string         `json:"plan"`
-	Unsafe    []string       `json:"unsafe"` // protections that are switched off
-	Controls  []ControlState `json:"controls"`
+	Status       string              `json:"status"` // "ok", "degraded" (some requests are refused), "unavailable" (all are)
+	Timestamp    time.Time           `json:"timestamp"`
+	Version      string              `json:"version"`
+	Database     string              `json:"database"` // "ok", "stale", "none"
+	Cache        string              `json:"cache"`    // "memory"
+	Upstream     string              `json:"upstream"` // "ok", "unreachable", "none"
+	Ledger       string              `json:"ledger"`   // "ok", "failed"
+	Plan         string              `json:"plan"`
+	Certificates []certificate.State `json:"certificates"` // of the public listener
+	Unsafe       []string            `json:"unsafe"`       // protections that are switched off
+	Controls     []ControlState      `json:"controls"`
 
 	Connections *Connections `json:"connections,omitempty"` // of the public listener; none where the gate is part of another program
 }
@@ -68,10 +71,12 @@ func (d *Deployment) Health(version string) Health {
 	if d.Ledger.Stats().Failed {
 		h.Ledger = "failed"
 	}
+	var failing bool
+	h.Certificates, failing = d.certificates()
 	switch {
 	case h.Upstream == "unreachable" || h.Database == "stale":
 		h.Status = "unavailable"
-	case h.Ledger != "ok" || h.Database == "failing":
+	case h.Ledger != "ok" || h.Database == "failing" || failing || slices.ContainsFunc(h.Certificates, func(c certificate.State) bool { return c.Word != certificate.Good }):
 		h.Status = "degraded"
 	}
 	return h

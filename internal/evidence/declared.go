@@ -582,17 +582,20 @@ func https(v *view, _ control.ID) said {
 			return no("unsafe_plaintext: %s", s.Reason)
 		}
 	}
-	if v.plan.Server.TLS() {
+	if v.plan.Server.TLS.On() {
 		return yes("the public listener speaks TLS alone")
 	}
 	return no("the public listener speaks plain HTTP, on loopback")
 }
 
 func tlsVersion(v *view, _ control.ID) said {
-	if !v.plan.Server.TLS() {
+	if !v.plan.Server.TLS.On() {
 		return no("the public listener does not speak TLS")
 	}
-	return yes("TLS 1.2 and 1.3 alone")
+	if v.plan.Server.TLS.Minimum == "tls1.3" {
+		return yes("TLS 1.3 alone")
+	}
+	return yes("TLS 1.2 and 1.3 alone, with forward secrecy and authenticated encryption")
 }
 
 func upstreamTLS(v *view, _ control.ID) said {
@@ -606,7 +609,7 @@ func upstreamTLS(v *view, _ control.ID) said {
 }
 
 func hsts(v *view, id control.ID) said {
-	if !v.plan.Server.TLS() {
+	if !v.plan.Server.TLS.On() {
 		return no("without TLS of its own there is no Strict-Transport-Security")
 	}
 	return v.bound(id, nil).said()

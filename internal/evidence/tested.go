@@ -97,7 +97,7 @@ func foreign(in *Inputs, r *finding.Report) string {
 // addresses are the origins at which clients meet the gate.
 func addresses(p *plan.Plan) []string {
 	scheme := "http"
-	if p.Server.TLS() {
+	if p.Server.TLS.On() {
 		scheme = "https"
 	}
 	all := []string{origin(p.PublicURL), origin(scheme + "://" + p.Server.Listen)}

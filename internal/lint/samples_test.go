@@ -1,5 +1,28 @@
 package lint
 
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"time"
+)
+
+// certificateUntil is a certificate of a year whose key nobody has.
+func certificateUntil(end time.Time) string {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: end.AddDate(-1, 0, 0), NotAfter: end, DNSNames: []string{"api.example.com"}}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, public, private)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
 // edit changes one of the base files: a text that stands there exactly once is replaced.
 type edit struct{ file, old, new string }
 
@@ -126,6 +149,10 @@ var samples = map[string]sample{
 		good: []edit{conf("version: 1\n", "version: 1\nlimits: {connections: {address: 1000, total: 50000}}\n")}},
 	"timeouts-endless": {bad: []edit{conf("version: 1\n", "version: 1\ntimeouts: {rate: 10}\n")},
 		good: []edit{conf("version: 1\n", "version: 1\ntimeouts: {rate: 4KiB, header: 5s, idle: 30s}\n")}},
+	"certificate-unusable": {bad: []edit{conf("version: 1\n", "version: 1\ntls: {cert: openapi.yaml, key: openapi.yaml}\n")},
+		good: []edit{conf("version: 1\n", "version: 1\ntls: {cert: c.pem, key: k.pem, client_ca: clients.pem}\n"), file("clients.pem", certificateUntil(now.AddDate(5, 0, 0)))}},
+	"certificate-expiring": {bad: []edit{conf("version: 1\n", "version: 1\ntls: {cert: c.pem, key: k.pem}\n"), file("c.pem", certificateUntil(now.AddDate(0, 0, 13)))},
+		good: []edit{conf("version: 1\n", "version: 1\ntls: {cert: c.pem, key: k.pem}\n"), file("c.pem", certificateUntil(now.AddDate(0, 0, 15)))}},
 	"unsafe-plaintext": {bad: []edit{conf("version: 1\n", "version: 1\nlisten: \":8080\"\nunsafe_plaintext: {reason: a proxy ends TLS}\n")},
 		good: []edit{conf("version: 1\n", "version: 1\nlisten: \":8443\"\ntls: {cert: c.pem, key: k.pem}\n")}},
 	"undeclared-ignored": {bad: []edit{conf("version: 1\n", "version: 1\nundeclared: {request: ignore}\n")},

@@ -33,6 +33,7 @@ type Subject struct {
 
 	inRequests, inAnswers []*schema // caches
 	attacks               []string
+	now                   time.Time
 	taken                 map[string]bool
 	held                  int64 // bytes of source
 }
@@ -64,7 +65,7 @@ type Options struct {
 
 // Load reads everything. An unreadable document or configuration is an error; that the two do not fit is a finding.
 func Load(o Options) (*Subject, error) {
-	s := &Subject{attacks: o.Attacks}
+	s := &Subject{attacks: o.Attacks, now: o.Now}
 	if err := s.promised(o); err != nil {
 		return nil, err
 	}

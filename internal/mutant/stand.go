@@ -81,7 +81,7 @@ func prepare(p *plan.Plan, data string) {
 		p.Document = d.raw() // so that two plans differ only where they say something else
 	}
 	p.Server.Data, p.Server.Store = data, plan.Store{SQLite: filepath.Join(data, "portreeve.db")}
-	p.Server.TLSCert, p.Server.TLSKey = "", ""
+	p.Server.TLS, p.Server.Plain = plan.TLS{}, ""
 	p.Audit.Dir = filepath.Join(data, "audit")
 	p.Upstream.Headers = slices.DeleteFunc(p.Upstream.Headers, func(h plan.Header) bool { return h.Secret != secret.Ref{} })
 	if p.Identity.Embedded == nil {

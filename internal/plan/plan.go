@@ -47,23 +47,46 @@ type Source string
 
 // Server says where the gate listens.
 type Server struct {
-	Listen  string        `json:"listen"`
-	Admin   string        `json:"admin"`
-	Data    string        `json:"data"` // data directory
-	Store   Store         `json:"store"`
-	TLSCert string        `json:"tls_cert"`
-	TLSKey  string        `json:"tls_key"`
-	Header  time.Duration `json:"header_timeout"` // to receive a whole header
-	Idle    time.Duration `json:"idle_timeout"`   // between requests, and between two reads or writes of one
-	Rate    int64         `json:"rate"`           // bytes a second that bodies and answers must move with; 0: any
-	Quiet   time.Duration `json:"quiet_timeout"`  // how long an event stream of the API may say nothing
-	Drain   time.Duration `json:"drain_timeout"`  // for requests in flight at shutdown
-	Held    int64         `json:"held_bytes"`     // one budget for all bytes held in memory
-	Debug   bool          `json:"debug"`
+	Listen string        `json:"listen"`
+	Admin  string        `json:"admin"`
+	Data   string        `json:"data"` // data directory
+	Store  Store         `json:"store"`
+	TLS    TLS           `json:"tls"`
+	Plain  string        `json:"plain"`          // address on which plain HTTP is refused; "" for none
+	Header time.Duration `json:"header_timeout"` // to receive a whole header
+	Idle   time.Duration `json:"idle_timeout"`   // between requests, and between two reads or writes of one
+	Rate   int64         `json:"rate"`           // bytes a second that bodies and answers must move with; 0: any
+	Quiet  time.Duration `json:"quiet_timeout"`  // how long an event stream of the API may say nothing
+	Drain  time.Duration `json:"drain_timeout"`  // for requests in flight at shutdown
+	Held   int64         `json:"held_bytes"`     // one budget for all bytes held in memory
+	Debug  bool          `json:"debug"`
 }
 
-// TLS reports whether the public listener speaks TLS itself.
-func (s *Server) TLS() bool { return s.TLSCert != "" }
+// TLS is how the public listener speaks it; the zero value is plain HTTP.
+type TLS struct {
+	Certificates []KeyPair `json:"certificates"` // chosen by the name a client asks for; the first for who asks for none
+	ACME         *ACME     `json:"acme"`         // or they are asked for
+	Minimum      string    `json:"minimum"`      // "tls1.2" or "tls1.3"
+	ClientCA     string    `json:"client_ca"`    // PEM file of the roots of clients' certificates; "": none is asked for
+	Source       Source    `json:"source"`
+}
+
+// On reports whether the listener speaks TLS itself.
+func (t *TLS) On() bool { return len(t.Certificates) > 0 || t.ACME != nil }
+
+// KeyPair names the PEM files of a certificate's chain and of its private key.
+type KeyPair struct {
+	Cert string `json:"cert"`
+	Key  string `json:"key"`
+}
+
+// ACME is where certificates are asked for (RFC 8555).
+type ACME struct {
+	Directory string   `json:"directory"`
+	Email     string   `json:"email"`
+	Domains   []string `json:"domains"`
+	CA        string   `json:"ca"` // PEM file of roots by which the directory itself is trusted; "": the system's
+}
 
 // Store names the state's home.
 type Store struct {
@@ -133,9 +156,11 @@ type Upstream struct {
 	URL       string        `json:"url"` // scheme and host; "" for middleware
 	BasePath  string        `json:"base_path"`
 	Timeout   time.Duration `json:"timeout"`
-	Headers   []Header      `json:"headers"` // set on every request, sorted by name
-	Forward   []string      `json:"forward"` // credentials passed on, canonical header names
-	CA        string        `json:"ca"`
+	Headers   []Header      `json:"headers"`     // set on every request, sorted by name
+	Forward   []string      `json:"forward"`     // credentials passed on, canonical header names
+	CA        string        `json:"ca"`          // PEM file of roots, trusted instead of the system's
+	Client    KeyPair       `json:"client"`      // the certificate by which the gate is known there
+	Name      string        `json:"server_name"` // that its certificate must stand for; "": URL's host
 	Assertion *Assertion    `json:"assertion"`
 	Source    Source        `json:"source"`
 }

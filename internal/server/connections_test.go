@@ -126,8 +126,8 @@ func events(t *testing.T, s *running, reason string) (n int) {
 	t.Helper()
 	err := ledger.Read(filepath.Join(s.plan.Audit.Dir), func(_ string, _ int, line []byte) error {
 		var e struct {
-			Class    int `json:"class_uid"`
-			Count    int `json:"count"`
+			Class    int                 `json:"class_uid"`
+			Count    int                 `json:"count"`
 			Src      struct{ IP string } `json:"src_endpoint"`
 			Unmapped struct{ Reason, Stage string }
 		}

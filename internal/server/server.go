@@ -7,13 +7,11 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/deployment"
@@ -25,8 +23,10 @@ import (
 type Server struct {
 	public, admin net.Listener
 	plan          *plan.Plan
-	certificate   atomic.Pointer[tls.Certificate] // nil: plain HTTP
-	connections   *connections                    // of the public listener
+	connections   *connections  // of the public listener
+	secure        *secure       // nil: plain HTTP
+	refuser       net.Listener  // of plain HTTP beside TLS; nil: none
+	every         time.Duration // between two looks at the files of certificates
 	log           *slog.Logger
 }
 
@@ -45,15 +45,13 @@ func (e *ListenError) Unwrap() error { return e.Err }
 
 // Listen opens both listeners of a plan, or none. Nobody is answered before Serve.
 func Listen(p *plan.Plan, log *slog.Logger) (_ *Server, err error) {
-	s := &Server{plan: p, log: log, connections: newConnections(p, descriptors())}
+	s := &Server{plan: p, log: log, every: 10 * time.Second, connections: newConnections(p, descriptors())}
 	if n := p.Guard.Connections.Total; n > s.connections.total {
 		log.Warn("this process may not open so many files: fewer connections are taken", "limits.connections.total", n, "taken", s.connections.total)
 	}
-	certificate, err := Certificate(p)
-	if err != nil {
+	if s.secure, err = newSecure(p); err != nil {
 		return nil, err
 	}
-	s.Certify(certificate)
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -65,27 +63,18 @@ func Listen(p *plan.Plan, log *slog.Logger) (_ *Server, err error) {
 	if s.admin, err = net.Listen("tcp", p.Server.Admin); err != nil {
 		return nil, &ListenError{"admin.listen", p.Server.Admin, err}
 	}
+	if p.Server.Plain == "" {
+		return s, nil
+	}
+	if s.refuser, err = net.Listen("tcp", p.Server.Plain); err != nil {
+		return nil, &ListenError{"plain.listen", p.Server.Plain, err}
+	}
 	return s, nil
 }
 
-// Certificate reads a plan's certificate; nil for plain HTTP.
-func Certificate(p *plan.Plan) (*tls.Certificate, error) {
-	if !p.Server.TLS() {
-		return nil, nil
-	}
-	c, err := tls.LoadX509KeyPair(p.Server.TLSCert, p.Server.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("reading tls.cert %s and tls.key: %w", p.Server.TLSCert, err)
-	}
-	return &c, nil
-}
-
-// Certify makes connections from now on see a certificate.
-func (s *Server) Certify(c *tls.Certificate) { s.certificate.Store(c) }
-
 // Close gives the listeners back that Serve did not take.
 func (s *Server) Close() {
-	for _, l := range []net.Listener{s.public, s.admin} {
+	for _, l := range []net.Listener{s.public, s.admin, s.refuser} {
 		if l != nil {
 			l.Close()
 		}
@@ -94,7 +83,7 @@ func (s *Server) Close() {
 
 // URL is where the public listener is reached on this machine, Admin where the administrator's is.
 func (s *Server) URL() string {
-	if s.certificate.Load() != nil {
+	if s.secure != nil {
 		return "https://" + s.public.Addr().String()
 	}
 	return "http://" + s.public.Addr().String()
@@ -114,9 +103,21 @@ func (s *Server) Serve(ctx context.Context, d *deployment.Deployment, version st
 	go s.connections.watch(watching)
 	listener := s.connections.listen(s.public)
 	admin := s.adminServer(Admin(d, version, s.admin.Addr().String()))
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
+	if s.secure != nil {
+		d.Show(s.secure.certs)
+	}
+	watched := make(chan struct{})
 	go func() {
-		if s.certificate.Load() != nil {
+		defer close(watched)
+		s.watch(watching, d)
+	}()
+	defer func() {
+		unwatch()
+		<-watched
+	}()
+	go func() {
+		if s.secure != nil {
 			failed <- public.ServeTLS(listener, "", "")
 			return
 		}
@@ -163,13 +164,7 @@ func (s *Server) publicServer(h http.Handler) *http.Server {
 		DisableGeneralOptionsHandler: true, // OPTIONS * is the edge's to refuse
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100, PingTimeout: 15 * time.Second, SendPingTimeout: rule.Idle, WriteByteTimeout: rule.Idle},
-		TLSConfig: &tls.Config{
-			MinVersion: tls.VersionTLS12,
-			NextProtos: []string{"h2", "http/1.1"},
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-				return s.certificate.Load(), nil
-			},
-		},
+		TLSConfig:                    s.secure.config(),
 	}
 }
 

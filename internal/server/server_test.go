@@ -97,6 +97,7 @@ func start(t *testing.T, upstream, more string) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.every = 20 * time.Millisecond
 	d, err := deployment.Open(t.Context(), p, deployment.Options{Open: func(ctx context.Context, path string) (deployment.Store, error) {
 		return sqlite.Open(ctx, path, sqlite.Options{Create: true})
 	}})
@@ -172,15 +173,13 @@ func TestTLS(t *testing.T) {
 	if err := os.WriteFile(key, []byte("no key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Certificate(s.plan); err == nil {
+	if s.Check(s.plan) == nil || s.Take(s.plan) == nil {
 		t.Error("a broken key was read")
 	}
 	certify(t, dir, 2)
-	renewed, err := Certificate(s.plan)
-	if err != nil {
+	if err := errors.Join(s.Check(s.plan), s.Take(s.plan)); err != nil {
 		t.Fatal(err)
 	}
-	s.Certify(renewed)
 	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)

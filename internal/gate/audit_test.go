@@ -27,6 +27,8 @@ upstream: {url: $UPSTREAM}
 `
 
 // When the ledger cannot be written, what must be recorded first does not happen; what need not be goes on.
+//
+//threat:39 a ledger that cannot be written → what must be recorded does not happen
 func TestNothingUnrecordedHappens(t *testing.T) {
 	for _, wrap := range []bool{false, true} {
 		w := newWorld(t, settings{document: oneOperation, config: plainConfig, people: "key svc owner=robot", wrap: wrap,
@@ -78,6 +80,8 @@ func (w *world) exchange(raw string) (int, http.Header, string) {
 }
 
 // Refusals beyond ten a second are counted: none is lost, and nobody fills the disk by being refused.
+//
+//threat:21 a flood of refusals → counted in few events; none is lost and nobody fills the disk
 func TestRefusalsBeyondTenASecondAreCounted(t *testing.T) {
 	w := newWorld(t, settings{document: oneOperation, config: plainConfig})
 	// Addresses of one /64 are one caller here too.
@@ -113,6 +117,8 @@ func TestRefusalsBeyondTenASecondAreCounted(t *testing.T) {
 
 // Secrets that are sent in every place a request has, and those that the API answers with, stand in no event, no log, no
 // metric, and in no refusal.
+//
+//threat:19 keys, tokens, cookies and secrets of the configuration, in good requests and bad → no log, ledger, metric or refusal repeats one
 func TestSecretsAreNowhere(t *testing.T) {
 	document := `
 openapi: 3.1.0

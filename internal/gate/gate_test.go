@@ -189,6 +189,8 @@ func TestReload(t *testing.T) {
 }
 
 // What another process revokes in the store is refused here within a second: the running gate looks by itself.
+//
+//threat:36 a key revoked by another process → refused within a second
 func TestRevocationElsewhere(t *testing.T) {
 	w := newWorld(t, settings{document: oneOperation, config: plainConfig, people: "key svc owner=robot", answers: "GET /things\n204\n"})
 	get := func() int {

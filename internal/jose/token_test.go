@@ -64,6 +64,11 @@ func secretVerifier(t testing.TB, id string) *Verifier {
 }
 
 // What libraries were measured to accept, and more: each row must be refused for its own reason.
+//
+//threat:28 alg none, nOnE, hs256, twice, of another key → refused
+//threat:29 forty corrupted tokens → each refused, for its own reason
+//threat:30 a megabyte of dots, deep JSON, zip, headers with keys or URLs → refused before anything is decoded or fetched
+//threat:35 claims twice, in another case, of another kind, behind a null → refused
 func TestHostileTokens(t *testing.T) {
 	good := hs256(t, `{"alg":"HS256"}`, `{`+goodClaims+`}`)
 	head, payload, sig := cut(good)
@@ -155,6 +160,7 @@ func mac(k *Key, signed string) []byte {
 	return h.Sum(nil)
 }
 
+//threat:34 a verifier without issuer or audience → believes nobody
 func TestASetWithoutIssuerOrAudienceBelievesNobody(t *testing.T) {
 	token := hs256(t, `{"alg":"HS256"}`, `{`+goodClaims+`}`)
 	for _, v := range []*Verifier{{Audience: []string{"api"}}, {Issuer: "https://idp"}} {
@@ -166,6 +172,8 @@ func TestASetWithoutIssuerOrAudienceBelievesNobody(t *testing.T) {
 }
 
 // go-jose signs with every algorithm; what it signs is believed, and no single changed byte of it is.
+//
+//threat:29 any one byte of a good token changed → refused
 func TestAgreesWithGoJose(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -217,6 +225,8 @@ func TestAgreesWithGoJose(t *testing.T) {
 }
 
 // Threat 28: HS256 signed with the text of the public key.
+//
+//threat:28 HS256 with the text of the public key as secret → refused: the key says its algorithm
 func TestThePublicKeyIsNoSecret(t *testing.T) {
 	rsaKey, _ := rsa.GenerateKey(rand.Reader, 2048)
 	doc, _ := json.Marshal(oracle.JSONWebKeySet{Keys: []oracle.JSONWebKey{{Key: rsaKey.Public(), KeyID: "k1", Algorithm: "RS256"}}})
@@ -233,6 +243,8 @@ func TestThePublicKeyIsNoSecret(t *testing.T) {
 	}
 }
 
+//threat:31 a token that was verified and remembered, after its end and after its key is withdrawn → refused
+//threat:33 what is remembered of a token → its claims alone, by the hash of the whole token
 func TestWhatIsRememberedStillExpires(t *testing.T) {
 	v := hsVerifier(t)
 	token := hs256(t, `{"alg":"HS256"}`, `{`+goodClaims+`}`)
@@ -268,6 +280,8 @@ func TestARememberedTokenAllocatesNothing(t *testing.T) {
 }
 
 // Threat 32: tokens with made-up key ids cost the issuer one fetch an interval, and good tokens pass all the while.
+//
+//threat:32 2,000 tokens with made-up key ids → one fetch, and good tokens pass all the while
 func TestUnknownKeysDoNotHammerTheIssuer(t *testing.T) {
 	_, key, _ := ed25519.GenerateKey(rand.Reader)
 	s := NewSigner(key)
@@ -322,6 +336,7 @@ func TestUnknownKeysDoNotHammerTheIssuer(t *testing.T) {
 	}
 }
 
+//threat:46 key sets behind redirects, of 300 KiB, at other schemes → refused
 func TestRemoteRefusesOddPlaces(t *testing.T) {
 	for _, u := range []string{"http://example.com/jwks", "ftp://127.0.0.1/x", "not a url", "file:///etc/passwd"} {
 		if _, err := NewRemote(u, nil, false, time.Now); err == nil {

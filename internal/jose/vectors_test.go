@@ -54,6 +54,7 @@ func holds(set *KeySet, token string) bool {
 	return ok && err == nil && (&Verifier{}).signature(set, h, token[:len(head)+1+len(payload)], signature) == ""
 }
 
+//threat:29 Wycheproof's signatures → its verdicts
 func TestWycheproofSignatures(t *testing.T) {
 	n := 0
 	for _, g := range groups(t, "jose/json_web_signature_test.json") {

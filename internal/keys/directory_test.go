@@ -180,6 +180,8 @@ func TestAuthenticatingAsksNoStore(t *testing.T) {
 }
 
 // What the store keeps proves nothing by itself, and a hash that was moved to another row proves nothing there.
+//
+//threat:33 a key's hash moved to another row, or under another pepper → proves nothing
 func TestHashesAreBoundToTheirRow(t *testing.T) {
 	g := newGate(t)
 	a, b := g.create(keys.NewKey{}), g.create(keys.NewKey{})
@@ -212,6 +214,7 @@ func TestHashesAreBoundToTheirRow(t *testing.T) {
 	}
 }
 
+//threat:36 keys that are revoked, expired, of a disabled user → refused
 func TestHowAKeyEnds(t *testing.T) {
 	g := newGate(t)
 	ctx := t.Context()
@@ -290,6 +293,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+//threat:42 keys with lists of addresses, from mapped ones → one address in whatever spelling
 func TestAddressLists(t *testing.T) {
 	g := newGate(t)
 	i := g.create(keys.NewKey{AllowIPs: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("::ffff:198.51.100.0/120"), netip.MustParsePrefix("2001:db8::/64")}})
@@ -345,6 +349,8 @@ func TestKeysFollowTheirOwner(t *testing.T) {
 }
 
 // A store that is away is borne for the bound, then nothing is believed; when it is back, all is well.
+//
+//threat:39 the store is away for longer than staleness → nobody is believed
 func TestStaleness(t *testing.T) {
 	g := newGate(t)
 	ctx := t.Context()
@@ -381,6 +387,7 @@ func TestStaleness(t *testing.T) {
 	}
 }
 
+//threat:36 revoked tokens → refused, remembered ones too
 func TestRevokedTokens(t *testing.T) {
 	g := newGate(t)
 	ctx := t.Context()
@@ -416,6 +423,8 @@ func TestRevokedTokens(t *testing.T) {
 }
 
 // Whatever changes a user's rights or proof ends the tokens that were issued before.
+//
+//threat:36 a user's password, roles or state changed → tokens of before are refused
 func TestWhatEndsAUsersTokens(t *testing.T) {
 	g := newGate(t)
 	ctx := t.Context()

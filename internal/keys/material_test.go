@@ -63,6 +63,7 @@ type dry struct{}
 
 func (dry) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
+//threat:39 key material that is gone while the store has rows → no start
 func TestMaterialMissingWithRowsIsNoStart(t *testing.T) {
 	for _, lost := range []string{SigningKeyFile, PeppersFile} {
 		dir := private(t)
@@ -83,6 +84,7 @@ func TestMaterialMissingWithRowsIsNoStart(t *testing.T) {
 	}
 }
 
+//threat:39 another pepper than the store's → no start
 func TestAnotherPepperIsNoStart(t *testing.T) {
 	dir := private(t)
 	if _, err := LoadMaterial(t.Context(), dir, stock{}, rand.Reader); err != nil {

@@ -332,6 +332,8 @@ func acts(t *testing.T, dir, verb string) (out []string) {
 }
 
 // Every way of writing a request wrongly is refused, changes nothing, and repeats nothing of what it held.
+//
+//threat:47 management requests with unknown members, other types and methods → refused
 func TestRequestsAreReadStrictly(t *testing.T) {
 	dir := dataDir(t)
 	s := newState(t, dir)

@@ -88,6 +88,7 @@ func open(t *testing.T) string {
 	return dir
 }
 
+//threat:47 the management socket from another user → refused, by mode and by the peer's id
 func TestSocketIsItsOwnersAlone(t *testing.T) {
 	dir := dataDir(t)
 	s := newState(t, dir)

@@ -191,6 +191,7 @@ func TestAFloodOfKeysFreesNobody(t *testing.T) {
 	}
 }
 
+//threat:42 IPv4 in IPv6, zones, networks → one key each
 func TestAddresses(t *testing.T) {
 	for in, want := range map[string]string{
 		"::ffff:1.2.3.4": "1.2.3.4/32", "::ffff:102:304": "1.2.3.4/32", "64:ff9b::1.2.3.4": "1.2.3.4/32", "fe80::1%eth0": "fe80::/64",

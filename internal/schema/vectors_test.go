@@ -18,6 +18,7 @@ import (
 // iJSON are valid by RFC 8259 and refused here: RFC 7493 forbids a name twice.
 var iJSON = map[string]bool{"y_object_duplicated_key.json": true, "y_object_duplicated_key_and_value.json": true}
 
+//threat:45 the JSON parsing test suite → what must be refused is
 func TestJSONParsingVectors(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(vectors.Path(t, "json-parsing"), "*.json"))
 	if err != nil {

@@ -18,6 +18,8 @@ func steps(p *Program, body string, v Viewer) (n int, err error) {
 }
 
 // However schemas meet each other again below, twice the body is about twice the work.
+//
+//threat:43 bodies at which schemas meet each other again and again → twice the body is twice the work
 func TestWorkIsLinearInTheBody(t *testing.T) {
 	const ref = `{"$ref":"#/s"}`
 	nested := func(depth int, open, inner, closing string) string {
@@ -86,6 +88,8 @@ func failureCodes(err error) string {
 }
 
 // A pattern with counts makes of each byte hundreds of steps: long texts are refused before, wherever the pattern stands.
+//
+//threat:43 long texts at patterns with counts → refused before they are matched
 func TestBigPatternsOnLongTextsAreRefused(t *testing.T) {
 	long := `"` + strings.Repeat("a", 1<<20) + `"`
 	for _, text := range []string{`{"pattern":"[a-z]{500}x"}`, `{"not":{"pattern":"[a-z]{500}x"}}`, `{"if":{"pattern":"[a-z]{500}x"},"else":true}`,
@@ -173,6 +177,7 @@ func TestWhatIsTooMuchIsReadAndNotKept(t *testing.T) {
 	}
 }
 
+//threat:43 bodies of more values than may be → refused
 func TestValuesAreBounded(t *testing.T) {
 	p := compileOne(t, `{}`, Options{MaxValues: 10})
 	if err := p.Validate([]byte(`[1,2,3,4,5,6,7,8,{"a":9}]`)); failureCodes(err) != " values" {

@@ -145,6 +145,7 @@ func events(t *testing.T, s *running, reason string) (n int) {
 	return n
 }
 
+//threat:27 more connections of one address than it may have → closed before a byte of them is read
 func TestConnectionsOfOneAddress(t *testing.T) {
 	s := start(t, api(t).URL, "limits: {connections: {address: 3, total: 100}}\n")
 	var held []net.Conn
@@ -230,6 +231,8 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 }
 
 // What net/http ends without a word has an event all the same.
+//
+//threat:26 stalled handshakes, heads and bodies → the end, and an event
 func TestSilentEndsAreTold(t *testing.T) {
 	cert, key := certify(t, t.TempDir(), 1)
 	const second, over = "after an honest request: ", "over TLS: "

@@ -253,6 +253,8 @@ func TestPortInUse(t *testing.T) {
 }
 
 // A client that sends nothing more of its body is not waited for longer than timeouts.idle.
+//
+//threat:26 a body that stands still → 400 or the end after timeouts.idle
 func TestStalledBody(t *testing.T) {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -296,6 +298,8 @@ func TestStalledBodyOfRefused(t *testing.T) {
 }
 
 // A client that sends a byte now and then is not waited for either: a body must come with a minimum rate on the whole.
+//
+//threat:26 a byte of body now and then → the end, for a body must come with a minimum rate
 func TestDrippingBody(t *testing.T) {
 	s := start(t, "http://127.0.0.1:1", "timeouts: {idle: 200ms}\n")
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
@@ -323,6 +327,8 @@ func TestDrippingBody(t *testing.T) {
 }
 
 // Announced bodies take nothing from the memory of others; sent ones do.
+//
+//threat:27 many large bodies that are announced and not sent → they take no memory from others
 func TestAnnouncedBodiesTakeNothing(t *testing.T) {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

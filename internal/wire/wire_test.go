@@ -128,6 +128,8 @@ var heads = []struct {
 }
 
 // However the bytes come in, each head is judged once and a bad one ends what is read.
+//
+//threat:23 some eighty heads, whole, byte by byte and behind a good request → each judged once; a bad one never reaches net/http
 func TestHeads(t *testing.T) {
 	split := map[string]func(string) io.Reader{
 		"whole":     func(s string) io.Reader { return strings.NewReader(s) },
@@ -162,6 +164,8 @@ func TestHeads(t *testing.T) {
 }
 
 // A chunked body comes through, or what net/http takes for malformed stands where its fault was.
+//
+//threat:23 chunked bodies with every fault of a size, extension, end and trailer → net/http reads on from none
 func TestChunks(t *testing.T) {
 	const head = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for body, want := range map[string]bool{
@@ -216,6 +220,8 @@ func TestChunks(t *testing.T) {
 }
 
 // A server over it answers a bad head like any other request, after all answers before it; the connection then ends.
+//
+//threat:25 a good request, a bad one, a hundred more on one connection → the good one's answer, the refusal, the end
 func TestAServerOverIt(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -257,6 +263,8 @@ func TestAServerOverIt(t *testing.T) {
 }
 
 // A head that comes slowly has its own deadline, which ends with it.
+//
+//threat:26 a head that comes slowly, on a fresh and on a used connection → it has its own deadline
 func TestASlowHead(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

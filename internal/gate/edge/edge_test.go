@@ -201,6 +201,8 @@ func TestHosts(t *testing.T) {
 }
 
 // HTTP/2 carries what HTTP/1.1's parser never gives: an absolute form in :path, a Host beside :authority.
+//
+//threat:7 an absolute form in :path, a Host beside :authority → refused
 func TestFormsOfHTTP2(t *testing.T) {
 	s := testStage(t, "GET /a")
 	for _, c := range []struct {
@@ -238,6 +240,8 @@ func TestFormsOfHTTP2(t *testing.T) {
 
 // An encoded slash passes where the parameter's schema speaks of slashes, and where nobody who decodes first is led
 // elsewhere (threat 1).
+//
+//threat:1 %2F in path parameters whose schema speaks of slashes and in others, upwards, and where decoding leads to another operation → only the first passes
 func TestEncodedSlashes(t *testing.T) {
 	s := testStage(t, "GET /files/{path}", "GET /users/{name}", "GET /files/{path}/versions", "GET /x/{path}.json", "DELETE /files/{path}")
 	var ops []*plan.Operation
@@ -285,6 +289,8 @@ func TestEncodedSlashes(t *testing.T) {
 
 // FuzzCanonical holds that the canonical form is a fixed point: reading it again gives the same operation and the same
 // form, so the upstream cannot read what was sent as anything but what was judged.
+//
+//threat:3 any target → what passes is a fixed point: read again it is the same operation and the same bytes, and net/url reads the same path
 func FuzzCanonical(f *testing.F) {
 	for _, s := range []string{"/a/b?c=d", "/%61/%2e%2e", "/a/%25%32%66", "/a//b", "/a/b;c", "/x?%5B=%5D&a[b]=c%20d", "/é"} {
 		f.Add(s)

@@ -67,6 +67,7 @@ func TestWhatEveryStepPassesIsDelivered(t *testing.T) {
 	}
 }
 
+//threat:39 a stage that forgets to answer → refused
 func TestAForgottenVerdictRefuses(t *testing.T) {
 	forgets := map[string]Step{
 		"enter": {Stage: "s", Enter: func(*Exchange) Verdict { return Undecided }},
@@ -183,6 +184,8 @@ func TestTheHeadIsJudgedOnce(t *testing.T) {
 }
 
 // A handler that recovers from the panic of a step does not get past that step.
+//
+//threat:43 a panic within a stage → refused
 func TestAPanicIsNoVerdict(t *testing.T) {
 	once := func() func() {
 		first := true

@@ -63,7 +63,7 @@ var places = []place{
 
 	// Engines and leaves, which know nothing above and nothing of each other.
 	{"access", 10},
-	{"internal/control", 5}, {"internal/control/catalogue", 15}, {"internal/finding", 10}, {"internal/jose", 10}, {"internal/ledger", 10}, {"internal/meter", 10}, {"internal/multipart", 10},
+	{"internal/coding", 10}, {"internal/control", 5}, {"internal/control/catalogue", 15}, {"internal/finding", 10}, {"internal/jose", 10}, {"internal/ledger", 10}, {"internal/meter", 10}, {"internal/multipart", 10},
 	{"internal/problem", 10}, {"internal/schema", 10}, {"internal/screen", 10}, {"internal/secret", 10}, {"internal/tree", 10},
 	{"internal/vectors", 10}, {"internal/certificate", 10}, {"internal/certificate/certtest", 10}, {"internal/wire", 10},
 }

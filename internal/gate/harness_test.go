@@ -2,6 +2,8 @@ package gate_test
 
 import (
 	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -29,6 +31,7 @@ import (
 	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/portreeve/portreeve/access"
 	"github.com/portreeve/portreeve/internal/compile"
@@ -533,14 +536,45 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(status)
+	to, end := encoder(w, &text)
 	for i, part := range strings.Split(text, "<flush>") {
 		if i > 0 {
+			if f, ok := to.(interface{ Flush() error }); ok {
+				f.Flush()
+			}
 			w.(http.Flusher).Flush()
 		}
-		if _, err := io.WriteString(w, part); err != nil {
+		if _, err := io.WriteString(to, part); err != nil {
 			return
 		}
 	}
+	end()
+}
+
+// encoder returns where to write a body that begins with <gzip>, <deflate> or <zstd>: it leaves with that coding, whatever
+// its header says. <swell N>, then, is JSON that is mostly nothing.
+func encoder(w io.Writer, text *string) (io.Writer, func() error) {
+	name, rest, ok := strings.Cut(strings.TrimPrefix(*text, "<"), ">")
+	var to io.WriteCloser
+	switch {
+	case !ok:
+		return w, func() error { return nil }
+	case name == "gzip":
+		to = gzip.NewWriter(w)
+	case name == "deflate":
+		to = zlib.NewWriter(w)
+	case name == "zstd":
+		to, _ = zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
+	default:
+		return w, func() error { return nil }
+	}
+	if n, more, ok := strings.Cut(strings.TrimPrefix(rest, "<swell "), ">"); ok && len(n) < len(rest) && !strings.HasPrefix(n, "<") {
+		if size, err := strconv.Atoi(n); err == nil {
+			rest = strings.Repeat(" ", size) + more
+		}
+	}
+	*text = rest
+	return to, to.Close
 }
 
 func (o *origin) count() int {

@@ -39,6 +39,14 @@ type Framing interface {
 	Tail(dst []byte, any bool) []byte                   // appends what closes the stream
 }
 
+// Decoding takes a content coding off a body, before anything of it is judged.
+type Decoding interface {
+	Write(p []byte, emit func([]byte) error) error // feeds bytes, calls emit with what they were
+	End(emit func([]byte) error) error             // the body is over
+	Memory() int64                                 // what it takes at most
+	Close()
+}
+
 // Sink is the http.ResponseWriter an origin writes into. It has no Unwrap, Hijack or ReadFrom: those would let bytes
 // past the chain. It may be used from several goroutines; after the exchange is over it refuses every write.
 type Sink struct {
@@ -54,6 +62,7 @@ type Sink struct {
 	fixed   bool // a step fixed the delivery
 	deliver plan.Delivery
 	framing Framing
+	coding  Decoding // nil: the body stands as it is
 	limit   time.Duration // rolling write deadline
 	sent    bool          // a head has left
 	items   int
@@ -104,6 +113,26 @@ func (s *Sink) Deliver(d plan.Delivery, framing Framing) {
 		return
 	}
 	s.deliver, s.framing, s.fixed = d, framing, true
+}
+
+// Decode makes a body that is held, or cut into items, lose its coding first; a step calls it in Head. Without memory left
+// for it the answer is refused.
+func (s *Sink) Decode(d Decoding) bool {
+	if !s.budget.Take(d.Memory()) {
+		d.Close()
+		return false
+	}
+	if s.coding != nil {
+		s.undo()
+	}
+	s.coding = d
+	return true
+}
+
+func (s *Sink) undo() {
+	s.coding.Close()
+	s.budget.Give(s.coding.Memory())
+	s.coding = nil
 }
 
 // strictness orders deliveries by how much of a body may leave unjudged. What is no delivery is the strictest: it refuses.
@@ -211,16 +240,49 @@ func (s *Sink) Write(p []byte) (int, error) {
 		s.head(http.StatusOK)
 	}
 	switch s.state {
-	case holding:
-		return s.hold(p)
-	case cutting:
-		return s.split(p)
+	case holding, cutting:
+		if s.coding != nil {
+			return s.decode(p)
+		}
+		return s.take(p)
 	case relaying:
 		return s.send(p)
 	case swallow:
 		return len(p), nil
 	}
 	return 0, ErrRefused
+}
+
+// take takes bytes of a body without a coding.
+func (s *Sink) take(p []byte) (int, error) {
+	if s.state == holding {
+		return s.hold(p)
+	}
+	return s.split(p)
+}
+
+func (s *Sink) decode(p []byte) (int, error) {
+	if !s.decoded(s.coding.Write(p, s.plain)) {
+		return 0, ErrRefused
+	}
+	return len(p), nil
+}
+
+func (s *Sink) plain(p []byte) error {
+	_, err := s.take(p)
+	return err
+}
+
+// decoded refuses an answer whose coding is not what it says.
+func (s *Sink) decoded(err error) bool {
+	if err == nil {
+		return true
+	}
+	if s.x.No.Status == 0 {
+		s.x.No = Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "answer_encoding", Cause: err}
+	}
+	s.refuseLocked(nil)
+	return false
 }
 
 // WriteString is Write for strings.
@@ -335,6 +397,9 @@ func (s *Sink) finish() {
 	defer s.mu.Unlock()
 	if s.state == waiting { // net/http's rule: a handler that writes nothing means 200
 		s.head(http.StatusOK)
+	}
+	if s.coding != nil && (s.state == holding || s.state == cutting) && !s.decoded(s.coding.End(s.plain)) {
+		return
 	}
 	state := s.state
 	s.state = refused // until all of it has passed
@@ -471,6 +536,9 @@ func (s *Sink) close() {
 	if n := s.taken + s.x.Borrowed; n > 0 {
 		s.budget.Give(n)
 		s.taken, s.x.Borrowed = 0, 0
+	}
+	if s.coding != nil {
+		s.undo()
 	}
 	s.held, s.spare, s.frame = nil, nil, nil
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/portreeve/portreeve/access"
+	"github.com/portreeve/portreeve/internal/coding"
 	"github.com/portreeve/portreeve/internal/control"
 	"github.com/portreeve/portreeve/internal/gate/exchange"
 	"github.com/portreeve/portreeve/internal/plan"
@@ -248,6 +249,9 @@ func (s *Stage) head(x *exchange.Exchange) exchange.Verdict {
 		x.Out.Deliver(plan.Empty, nil)
 		return refuse(x, status, "upstream_error")
 	}
+	if status == http.StatusNotModified && !conditional(x.Request.Header) && x.Op.Object == nil { // whose step hides that there is one
+		return refuse(x, status, "answer_unasked") // of whatever copy: nobody said which one the caller has
+	}
 	a := answer(x.Op.Answers, status)
 	if a == nil {
 		if status == http.StatusNotModified {
@@ -270,6 +274,38 @@ func (s *Stage) head(x *exchange.Exchange) exchange.Verdict {
 	}
 	x.Media = m
 	x.Out.Deliver(m.Delivery, nil)
+	switch {
+	case m.Delivery == plan.Relay:
+		return exchange.Pass
+	case status == http.StatusPartialContent: // what is judged is asked for whole
+		return refuse(x, status, "answer_unasked")
+	}
+	return decode(x, status)
+}
+
+// conditional reports whether a request asks for an answer only if it has changed (RFC 9110 §13.1).
+func conditional(h http.Header) bool { return h["If-None-Match"] != nil || h["If-Modified-Since"] != nil }
+
+// decode lets a body that is judged lose the coding that the API gave it, though it was asked for none. What is judged
+// leaves without one.
+func decode(x *exchange.Exchange, status int) exchange.Verdict {
+	h := x.Out.Judged()
+	encodings := h["Content-Encoding"]
+	if len(encodings) == 0 {
+		return exchange.Pass
+	}
+	encoding := strings.Join(encodings, ", ")
+	delete(h, "Content-Encoding")
+	if encoding == "" || strings.EqualFold(encoding, "identity") {
+		return exchange.Pass
+	}
+	d, err := coding.New(encoding)
+	if err != nil {
+		return refuse(x, status, "answer_encoded")
+	}
+	if !x.Out.Decode(d) {
+		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: time.Second, Fine: "memory_budget", Firm: true})
+	}
 	return exchange.Pass
 }
 
@@ -340,7 +376,7 @@ func answer(answers []plan.Answer, status int) *plan.Answer {
 }
 
 // media finds the declared media type of an answer, most specific first. A judged body must be plain UTF-8: another
-// charset or content coding would be read differently by the gate and by the client (threat 44).
+// charset would be read differently by the gate and by the client (threat 44).
 func media(declared []plan.Media, h http.Header) (*plan.Media, access.Reason) {
 	values := h["Content-Type"]
 	if len(values) != 1 {
@@ -360,9 +396,6 @@ func media(declared []plan.Media, h http.Header) (*plan.Media, access.Reason) {
 	if m.Delivery != plan.Relay {
 		if cs, ok := params["charset"]; ok && !strings.EqualFold(cs, "utf-8") && !strings.EqualFold(cs, "us-ascii") {
 			return nil, "type_charset"
-		}
-		if ce := h.Get("Content-Encoding"); ce != "" && !strings.EqualFold(ce, "identity") {
-			return nil, "answer_encoded"
 		}
 	}
 	return m, ""

@@ -33,6 +33,8 @@ func bind(p *plan.Plan, r *Runtime, bend Bend) (*bound, error) {
 		return nil, err
 	}
 	b.own = newOwnHandlers(p, r)
+	b.stages.schemas.Seal()
+	b.stages.schemas = nil
 	return b, nil
 }
 

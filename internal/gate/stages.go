@@ -36,8 +36,9 @@ type stages struct {
 	harden   harden.Stage
 	audit    *audit.Stage
 
-	observe time.Time // when unsafe_observe ends
-	bend    Bend      // of a gate with a fault on purpose
+	schemas *schema.Set // until every step is bound
+	observe time.Time   // when unsafe_observe ends
+	bend    Bend        // of a gate with a fault on purpose
 }
 
 // newStages makes the stages of a plan with what the runtime lends them.
@@ -54,7 +55,7 @@ func newStages(p *plan.Plan, r *Runtime, chains func(*plan.Operation) *exchange.
 	if err != nil {
 		return nil, err
 	}
-	s := &stages{cors: cors.New(p), throttle: throttle.New(r.Meter), authz: authz.New(p), validate: validate.New(p, set, r.Budget)}
+	s := &stages{schemas: set, cors: cors.New(p), throttle: throttle.New(r.Meter), authz: authz.New(p), validate: validate.New(p, set, r.Budget)}
 	s.object, s.disclose = object.New(s.authz), disclose.New(set, s.authz)
 	s.audit = audit.New(p, r.Ledger, r.Metrics, r.summaries, r.Clock, r.Log)
 	if s.guard, err = guard.New(p, r.Meter); err != nil {

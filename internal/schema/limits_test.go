@@ -154,3 +154,23 @@ func TestDecimalsAgreeWithRationals(t *testing.T) {
 		}
 	}
 }
+
+// What was compiled lives on when the document is forgotten; nothing more can be.
+func TestASealedSetCompilesNothing(t *testing.T) {
+	set, err := NewSet([]byte(`{"a":{"required":["b"]},"c":{}}`), OpenAPI31)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := set.Compile("/a", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.Seal()
+	var fault *CompileError
+	if _, err := set.Compile("/c", Options{}); !errors.As(err, &fault) {
+		t.Errorf("compiled after the end: %v", err)
+	}
+	if p.Validate([]byte(`{}`)) == nil || p.Validate([]byte(`{"b":1}`)) != nil {
+		t.Error("a program lost its rules")
+	}
+}

@@ -19,7 +19,8 @@ import (
 // These differences are known, and so the grammar does not make them, or the comparison leaves them out:
 //
 //   - A schema that applies itself to the same value is refused here when it is compiled; there the value is (cycle).
-//   - What nothing refers to is not read here, so no keyword is misspelt in $defs.
+//   - What nothing refers to is not read here, so no keyword is misspelt in $defs; nor there what stands in then beside
+//     the if that is false.
 //   - Names given twice, half surrogates and numbers beyond a double are no JSON here.
 //   - Patterns are compiled here for both: the oracle takes RE2's dialect for ECMA-262's.
 //   - Formats are those whose values both read alike; the format suite holds the others.
@@ -289,13 +290,13 @@ func (g *grammar) keyword(k, depth int, put func(string, both)) {
 		inner("not")
 	default:
 		if !g.old {
-			g.newer(k, put, inner, lists, maps)
+			g.newer(k, depth, put, inner, lists, maps)
 		}
 	}
 }
 
 // newer are the keywords OpenAPI 3.0 has not.
-func (g *grammar) newer(k int, put func(string, both), inner, lists func(string), maps func(string, []string)) {
+func (g *grammar) newer(k, depth int, put func(string, both), inner, lists func(string), maps func(string, []string)) {
 	switch k {
 	case 26:
 		maps("patternProperties", somePatterns)
@@ -312,7 +313,7 @@ func (g *grammar) newer(k int, put func(string, both), inner, lists func(string)
 	case 29:
 		lists("prefixItems")
 	case 30:
-		inner("if")
+		put("if", same(object{"allOf": list{g.schema(depth - 1).ours}}))
 		inner(pick(g.choices, "then", "else"))
 	case 31:
 		maps("dependentSchemas", someNames)

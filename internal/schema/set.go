@@ -67,6 +67,7 @@ type Set struct {
 	forms         map[string]*subschema   // those that are equal to others, by what they ask
 	always, never subschema
 	numbered      uint32 // subschemas made
+	sealed        bool
 	enums         map[string]*enumeration
 	patterns      map[string]pattern
 	texts         map[string]string // that outlive the document
@@ -153,6 +154,14 @@ func nameOf(step string) string {
 	return unescapePointer(step[1:])
 }
 
+// Seal ends compiling: the document is forgotten, and what is only of use while programs are made. The programs stay.
+func (s *Set) Seal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sealed = true
+	s.sources, s.resources, s.lowered, s.forms, s.enums, s.patterns, s.texts, s.programs = nil, nil, nil, nil, nil, nil, nil, nil
+}
+
 // SetMaskKey gives the key of the mask `hash`, at least 16 secret bytes, so that equal values have equal masks in every
 // replica and after a restart; without it each Set has a random one. It must be called before the first Compile.
 func (s *Set) SetMaskKey(key []byte) error {
@@ -177,6 +186,9 @@ func (s *Set) Compile(pointer string, o Options) (*Program, error) {
 }
 
 func (s *Set) program(pointer string, o Options) (*Program, error) {
+	if s.sealed {
+		return nil, &CompileError{pointer, "the set is sealed"}
+	}
 	if o.MaxDepth <= 0 {
 		o.MaxDepth = DefaultDepth
 	}

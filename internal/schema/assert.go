@@ -205,20 +205,26 @@ func (e *evaluation) matches(p pattern, s string) bool {
 }
 
 func (e *evaluation) assertNumber(r *numericRules, text string) bool {
-	d := decimalOf(text)
+	code, detail, of := r.fault(decimalOf(text))
+	return code == "" || e.fault(code, detail, of)
+}
+
+// fault tells what of the rules a number does not follow: a code, and what it must be of which number. Without one it
+// follows all.
+func (r *numericRules) fault(d decimal) (code, detail, of string) {
 	switch {
 	case r.minimum != nil && d.compare(r.minimum.decimal) < 0:
-		return e.fault("minimum", "must be at least ", r.minimum.text)
+		return "minimum", "must be at least ", r.minimum.text
 	case r.maximum != nil && d.compare(r.maximum.decimal) > 0:
-		return e.fault("maximum", "must be at most ", r.maximum.text)
+		return "maximum", "must be at most ", r.maximum.text
 	case r.above != nil && d.compare(r.above.decimal) <= 0:
-		return e.fault("exclusive_minimum", "must be greater than ", r.above.text)
+		return "exclusive_minimum", "must be greater than ", r.above.text
 	case r.below != nil && d.compare(r.below.decimal) >= 0:
-		return e.fault("exclusive_maximum", "must be less than ", r.below.text)
+		return "exclusive_maximum", "must be less than ", r.below.text
 	case r.multiple != nil && !d.isMultipleOf(r.multiple.decimal):
-		return e.fault("multiple_of", "must be a multiple of ", r.multiple.text)
+		return "multiple_of", "must be a multiple of ", r.multiple.text
 	}
-	return true
+	return "", "", ""
 }
 
 func count(n int, what string) string {

@@ -36,8 +36,9 @@
 //
 // # What a body can cost
 //
-// A body is indexed, not built: judging it allocates at most about 8 times its bytes (MemoryPerByte, for a budget, counts
-// the projected body too). No pair of a schema and a value is judged twice where that would
+// Most bodies take no memory at all but for what is written of them. One that is indexed (below) is not built either:
+// judging it allocates at most about 8 times its bytes (MemoryPerByte, for a budget, counts the projected body too). No
+// pair of a schema and a value is judged twice where that would
 // multiply, so that work grows as the body does. A large body whose array or object is of another type than its schema's,
 // or has more items or members than that allows, is still read to its end and refused as strictly, but not indexed there,
 // and only those faults are told. More than Options.MaxValues values, and long texts under patterns with large counts, are
@@ -47,5 +48,18 @@
 //
 // Schemas are read straight from the document's text, each keyword as strictly as the metaschema of its dialect says, and
 // only those that something is compiled from, each once. Equal ones that stand in others become one. What is
-// yielded is a graph of a small form, shared by all programs of a Set. Callers see documents, pointers and bytes only.
+// yielded is a graph of a small form, subschema, shared by all programs of a Set, and judged by either of two engines.
+// Callers see documents, pointers and bytes only.
+//
+// The machine (machine.go, walker.go) runs over the bytes once, reading strictly, judging, and writing what is left. Where
+// alternatives (anyOf, oneOf, if, dependentSchemas, contains, not) decide what more applies to a value, it reads that
+// value again for each, within a bound. It says yes or nothing.
+//
+// The index (parse.go, tree.go, evaluate.go, project.go) first notes where every value stands. It says what is right:
+// where the machine does not say yes, it judges the body anew, and tells what is wrong with it. The two agree to the byte.
+// Left to the index are programs that lead to a $dynamicRef; and values under an enum or const that lists arrays or
+// objects; arrays of more than 4 kB whose items must differ and are arrays, objects, strings with escapes, or numbers
+// with a fraction or exponent; texts beyond 256 bytes under large patterns; alternatives nested so that they would be read
+// again too often; more than 62 alternatives of anyOf, 62 patterns of one object or 31 contains of one array; and what
+// comes when a document's machine has grown to its bound.
 package schema

@@ -12,6 +12,10 @@ type Program struct {
 	maskKey []byte
 	meets   bool // a schema may meet a value by more than one way
 
+	machine    *machine
+	start      *target // of the machine; nil where only the index can judge
+	fieldLists fieldLists
+
 	plain       bool
 	permissions []string
 	classes     []string
@@ -22,6 +26,9 @@ func newProgram(s *Set, root *subschema, o Options) *Program {
 	p.meets = s.dynamic || root.leads&forking != 0
 	p.waived = p.waive()
 	p.plain = !(o.Direction == Response && root.leads&withholding != 0 || o.Undeclared == Drop && root.leads&dropping != 0)
+	if root.leads&wandering == 0 {
+		p.machine, p.start = s.machineFor(o, p.waived), targetOf(root, o.Undeclared == Drop)
+	}
 	for _, s := range reach(root, ruled) {
 		if s.rule != nil {
 			p.permissions = append(p.permissions, s.rule.permission, s.rule.unmask)
@@ -114,6 +121,9 @@ func together(s *subschema) []*subschema {
 
 // Validate judges a body. It returns nil or a *Failure.
 func (p *Program) Validate(body []byte) error {
+	if _, _, ok := p.run(nil, body, nil, false); ok {
+		return nil
+	}
 	w, err := p.judge(string(body), nil)
 	if err == nil {
 		w.release()

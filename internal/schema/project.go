@@ -1,6 +1,12 @@
 package schema
 
-import "slices"
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
 
 // Viewer is whom a projection is for.
 type Viewer interface {
@@ -33,13 +39,21 @@ const (
 	masked
 )
 
-// Project judges a body and appends to dst what the viewer may see of it, as the package comment says. Order, names and
-// the spelling of values are kept; what loses a part is written without white space. A nil viewer may nothing. On error,
+// Project judges a body and appends to dst what the viewer may see of it, as the package comment says. Order, names,
+// spelling and white space of what stays are kept. A nil viewer may nothing. On error,
 // a *Failure, nothing is returned: the body may not leave.
 func (p *Program) Project(dst, body []byte, v Viewer) (out []byte, pr Projection, err error) {
 	if v == nil {
 		v = nobody{}
 	}
+	if out, did, ok := p.run(slices.Grow(dst, len(body)), body, v, true); ok {
+		return out, did, nil
+	}
+	return p.projectByIndex(dst, body, v)
+}
+
+// projectByIndex is Project by the engine that explains.
+func (p *Program) projectByIndex(dst, body []byte, v Viewer) (out []byte, pr Projection, err error) {
 	w, err := p.judge(string(body), v)
 	if err != nil {
 		return nil, Projection{}, err
@@ -268,7 +282,8 @@ func (w *walk) array(v ref, follow []applied) (changed bool) {
 	return changed
 }
 
-// emitter writes what is kept, out of the body's own bytes.
+// emitter writes what is kept, out of the body's own bytes: of a value that loses a part all stays as it is written but
+// what leaves, with the white space and the comma before it (behind it, where nothing before it stays).
 type emitter struct {
 	tree    *tree
 	body    []byte
@@ -277,8 +292,6 @@ type emitter struct {
 
 func (e emitter) emit(dst []byte, v ref) []byte {
 	t, n := e.tree, e.tree.at(v)
-	end := t.after(v)
-	first := true
 	switch kind := t.kind(v); {
 	case n.fate() == nulled:
 		return append(dst, "null"...)
@@ -286,24 +299,29 @@ func (e emitter) emit(dst []byte, v ref) []byte {
 		return appendMasked(dst, n.mask(), kind, t.text(v), e.maskKey)
 	case !n.is(changedFlag):
 		return append(dst, e.body[n.start:n.end]...)
-	case kind == Array:
-		dst = append(dst, '[')
-		for i := v + 1; i < end; i = t.after(i) {
-			if t.at(i).fate() != withheld {
-				dst = e.emit(comma(dst, &first), i)
-			}
-		}
-		return append(dst, ']')
 	}
-	dst = append(dst, '{')
-	for i := v + 1; i < end; i = t.after(i + 1) {
-		if t.at(i+1).fate() != withheld {
-			name := t.at(i)
-			dst = append(comma(dst, &first), e.body[name.start:name.end]...)
-			dst = e.emit(append(dst, ':'), i+1)
+	members := t.kind(v) == Object
+	last, stays := n.start, false // behind what was before
+	for i, end := v+1, t.after(v); i < end; i = t.after(i) {
+		part := t.at(i)
+		start := part.start
+		if members {
+			i++
+		}
+		value := t.at(i)
+		switch {
+		case i == v+1 || members && i == v+2:
+			dst = append(dst, e.body[last:start]...)
+		case stays && value.fate() != withheld:
+			dst = append(dst, e.body[last:start]...)
+		}
+		if last = value.end; value.fate() != withheld {
+			dst = append(dst, e.body[start:value.start]...)
+			dst = e.emit(dst, i)
+			stays = true
 		}
 	}
-	return append(dst, '}')
+	return append(dst, e.body[last:n.end]...)
 }
 
 func comma(dst []byte, first *bool) []byte {
@@ -312,4 +330,38 @@ func comma(dst []byte, first *bool) []byte {
 		return dst
 	}
 	return append(dst, ',')
+}
+
+// fieldLists are the lists of fields that projections of a program named: mostly it is one of a few.
+type fieldLists struct {
+	known atomic.Pointer[map[string][]string] // by the list, a line feed behind each
+	mu    sync.Mutex
+}
+
+const maxFieldLists = 256
+
+// of returns a list; nobody may change it.
+func (l *fieldLists) of(notes []byte) []string {
+	if len(notes) == 0 {
+		return nil
+	}
+	known := l.known.Load()
+	if known != nil {
+		if list := (*known)[string(notes)]; list != nil {
+			return list
+		}
+	}
+	text := string(notes)
+	list := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := map[string][]string{text: list}
+	if known = l.known.Load(); known != nil {
+		if len(*known) >= maxFieldLists {
+			return list
+		}
+		maps.Copy(next, *known)
+	}
+	l.known.Store(&next)
+	return list
 }

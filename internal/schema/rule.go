@@ -79,12 +79,17 @@ func (r *rule) guarded() bool { return r.class == "sensitive" || r.class == "car
 
 // judge says what becomes of a value for a viewer.
 func (r *rule) judge(v Viewer) (fate, mask) {
+	return r.fate(r.permission != "" && v.May(r.permission), r.ownerMay && v.Owns(), r.unmask != "" && v.May(r.unmask))
+}
+
+// fate says what becomes of a value for whom has the permission, owns the object, or has the permission to unmask.
+func (r *rule) fate(permitted, owns, unmasks bool) (fate, mask) {
 	switch {
 	case r.class == "secret":
 		return withheld, unmasked
-	case r.permission != "" && !v.May(r.permission) && !(r.ownerMay && v.Owns()):
+	case r.permission != "" && !permitted && !(r.ownerMay && owns):
 		return withheld, unmasked
-	case r.mask != unmasked && (r.unmask == "" || !v.May(r.unmask)):
+	case r.mask != unmasked && !unmasks:
 		return kept, r.mask
 	case r.guarded() && r.permission == "" && r.mask == unmasked:
 		return withheld, unmasked // nobody was permitted

@@ -73,6 +73,7 @@ type Set struct {
 	texts         map[string]string // that outlive the document
 
 	programs map[programKey]*Program
+	machines map[machineKey]*machine
 	dynamic  bool                             // there are dynamic references
 	anchors  map[string]map[string]*subschema // dynamic anchors of each resource
 	maskKey  []byte

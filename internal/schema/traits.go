@@ -11,6 +11,7 @@ const (
 	onceRead                       // something is readOnly
 	onceWritten                    // or writeOnly
 	wandering                      // there are dynamic references
+	branching                        // what follows strictly may not follow leniently, or by another way
 )
 
 // own are the traits a schema has by itself.
@@ -31,6 +32,7 @@ func (s *subschema) own() (t traits) {
 	add(s.readOnly, onceRead)
 	add(s.writeOnly, onceWritten)
 	add(s.dynamic != nil, wandering)
+	add(s.test != nil || s.array != nil && s.array.contains != nil, branching)
 	return t
 }
 

@@ -109,6 +109,11 @@ var oracleDir = sync.OnceValues(func() (string, error) {
 // program compiles a schema of the suite as the document itself; one that is no object stands in one.
 func (g suiteGroup) program(t *testing.T, d Dialect, annotated bool) (*Program, error) {
 	t.Helper()
+	return g.compile(t, d, annotated, Options{Undeclared: Ignore})
+}
+
+func (g suiteGroup) compile(t *testing.T, d Dialect, annotated bool, o Options) (*Program, error) {
+	t.Helper()
 	document, pointer := []byte(g.Schema), ""
 	if document[0] != '{' {
 		document, pointer = []byte(`{"schema":`+string(document)+`}`), "/schema"
@@ -118,7 +123,7 @@ func (g suiteGroup) program(t *testing.T, d Dialect, annotated bool) (*Program, 
 		return nil, err
 	}
 	set.annotated = annotated
-	return set.Compile(pointer, Options{Undeclared: Ignore})
+	return set.Compile(pointer, o)
 }
 
 func TestJSONSchemaSuite(t *testing.T) {

@@ -41,7 +41,7 @@ func ExampleGate_Wrap() {
 	show(api.URL + "/orders/17")
 	show(api.URL + "/admin")
 	// Output:
-	// 200 {"message":"hello, anonymous"}
+	// 200 {"message": "hello, anonymous"}
 	// 401 unauthenticated
 	// 404 not_found
 }

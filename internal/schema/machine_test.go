@@ -277,7 +277,11 @@ func machineAgainstIndex(t testing.TB, seed uint64, given []byte) (ran, valid, l
 	}
 	bodies := []string{string(given)}
 	for range 24 {
-		bodies = append(bodies, g.body(3))
+		body := g.body(3)
+		bodies = append(bodies, body)
+		if at := g.IntN(len(body)); g.IntN(4) == 0 {
+			bodies = append(bodies, body[:at], body[:at]+g.one(" ", ",", "}", "]", `"`, "0", "\\", "\xc3")+body[at:], body[:at]+body[at+1:])
+		}
 	}
 	for _, p := range programs {
 		for _, body := range bodies {

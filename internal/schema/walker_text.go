@@ -150,7 +150,7 @@ func (w *walker) unescaped(raw []byte) []byte {
 // name reads a member's name that was not guessed: the index of the member, or -1 and it is new. end is 0 where it cannot
 // stand there.
 func (w *walker) name(o *objectStation, names *nameSet, i int) (index, end int) {
-	if w.b[i] != '"' {
+	if i >= len(w.b) || w.b[i] != '"' {
 		return -1, 0
 	}
 	end, is := w.text(i)

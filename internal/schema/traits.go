@@ -11,7 +11,7 @@ const (
 	onceRead                       // something is readOnly
 	onceWritten                    // or writeOnly
 	wandering                      // there are dynamic references
-	branching                        // what follows strictly may not follow leniently, or by another way
+	branching                      // what follows strictly may not follow leniently, or by another way
 )
 
 // own are the traits a schema has by itself.

@@ -65,6 +65,23 @@ type Upstream struct {
 	Key       string            `key:"client_key" doc:"PEM file of its private key."`
 	Name      string            `key:"server_name" doc:"Name the API's certificate must stand for, where it is not the host of url."`
 	Assertion *Assertion        `key:"assertion" doc:"Send Portreeve-Assertion, a signed JWT by which the API refuses traffic that bypassed the gate."`
+
+	Breaker     Breaker     `key:"breaker" doc:"When the API is left alone because it does not answer: 503 with Retry-After, at once."`
+	Concurrency Concurrency `key:"concurrency" doc:"How many requests may be with the API at once. The gate finds out how many it answers without growing slow, and refuses the others: 503 with Retry-After."`
+}
+
+// Breaker is the circuit breaker.
+type Breaker struct {
+	Ratio    int           `key:"ratio" doc:"Percent of requests that failed: no connection, no answer in time, 502, 503 or 504." default:"50"`
+	Requests int           `key:"requests" doc:"Of at least so many." default:"20"`
+	Window   time.Duration `key:"window" doc:"Within this time." default:"10s"`
+	Open     time.Duration `key:"open" doc:"How long it is left alone before one request tries again." default:"5s"`
+}
+
+// Concurrency bounds what is found out.
+type Concurrency struct {
+	Min int `key:"min" doc:"Never fewer." default:"16"`
+	Max int `key:"max" doc:"Never more." default:"1024"`
 }
 
 // Header is a header's value: plain, or a secret's source.

@@ -155,6 +155,18 @@ func (d *decoder) upstream(c *Config) {
 	if u.Name != "" && (strings.ContainsAny(u.Name, "/:* ") || strings.HasSuffix(u.Name, ".")) {
 		d.fault(c.At("upstream", "server_name"), "write api.internal", "upstream.server_name is not a host")
 	}
+	b := c.Upstream.Breaker
+	switch {
+	case b.Ratio < 1 || b.Ratio > 100:
+		d.fault(c.At("upstream", "breaker", "ratio"), "write 50", "upstream.breaker.ratio is not a percentage from 1 to 100")
+	case b.Requests < 1 || b.Requests > 1e6:
+		d.fault(c.At("upstream", "breaker", "requests"), "write 20", "upstream.breaker.requests is not between 1 and 1000000")
+	case b.Window < 100*time.Millisecond || b.Open < 100*time.Millisecond:
+		d.fault(c.At("upstream", "breaker"), "write window: 10s, open: 5s", "upstream.breaker: window and open are at least 100ms")
+	}
+	if n := c.Upstream.Concurrency; n.Min < 1 || n.Max < n.Min || n.Max > 1e6 {
+		d.fault(c.At("upstream", "concurrency"), "write min: 16, max: 1024", "upstream.concurrency: min is at least 1 and at most max")
+	}
 	if a := c.Upstream.Assertion; a != nil && a.Lifetime > time.Minute {
 		d.fault(c.At("upstream", "assertion", "lifetime"), "at most 1m", "upstream.assertion.lifetime is too long")
 	}

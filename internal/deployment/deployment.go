@@ -102,7 +102,14 @@ func (d *Deployment) register() {
 				return 1
 			}
 			return 0
-		}))
+		}),
+		gauge("portreeve_upstream_breaker_open", "1 while the upstream is left alone because it did not answer; 0.5 while one request tries again.", func() float64 {
+			return map[string]float64{"open": 1, "half-open": 0.5}[d.Gate.Capacity().Breaker.State()]
+		}),
+		counter("portreeve_upstream_breaker_opened_total", "How often the upstream's circuit breaker opened.", func() float64 { return float64(d.Gate.Capacity().Breaker.Trips()) }),
+		gauge("portreeve_upstream_calls", "Requests that are with the upstream now, until the head of its answer.", func() float64 { return float64(d.Gate.Capacity().Load.InFlight()) }),
+		gauge("portreeve_upstream_calls_limit", "How many requests may be with the upstream at once, as found out by its answers' times.", func() float64 { return float64(d.Gate.Capacity().Load.Limit()) }),
+		counter("portreeve_upstream_shed_total", "Requests that were refused because as many as the upstream bears were with it.", func() float64 { return float64(d.Gate.Capacity().Load.Shed()) }))
 }
 
 // Reload provisions a new plan fully and then obeys it; on an error the old one stays. What only a start can change is

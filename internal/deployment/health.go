@@ -20,14 +20,23 @@ type Health struct {
 	Version      string              `json:"version"`
 	Database     string              `json:"database"` // "ok", "stale", "none"
 	Cache        string              `json:"cache"`    // "memory"
-	Upstream     string              `json:"upstream"` // "ok", "unreachable", "none"
+	Upstream     string              `json:"upstream"` // "ok", "unreachable", "failing" (the breaker is open), "none"
 	Ledger       string              `json:"ledger"`   // "ok", "failed"
 	Plan         string              `json:"plan"`
 	Certificates []certificate.State `json:"certificates"` // of the public listener
 	Unsafe       []string            `json:"unsafe"`       // protections that are switched off
 	Controls     []ControlState      `json:"controls"`
 
+	Calls       Calls        `json:"calls"`
 	Connections *Connections `json:"connections,omitempty"` // of the public listener; none where the gate is part of another program
+}
+
+// Calls is what the upstream bears now.
+type Calls struct {
+	Breaker  string `json:"breaker"`   // "closed", "half-open", "open"
+	InFlight int64  `json:"in_flight"` // until the head of the answer
+	Limit    int64  `json:"limit"`     // how many may be, as found out
+	Shed     uint64 `json:"shed"`      // refused because there were as many
 }
 
 // Connections is how the public listener stands: what is open, and the caps that run. A zero is no cap.
@@ -53,6 +62,11 @@ func (d *Deployment) Health(version string) Health {
 	p := d.Gate.Plan()
 	h := Health{Status: "ok", Timestamp: d.Clock().UTC(), Version: version, Database: "none", Cache: "memory", Ledger: "ok",
 		Upstream: d.probe.ask(d.Clock()), Plan: p.Hash, Controls: d.Controls(), Unsafe: []string{}}
+	calls := d.Gate.Capacity()
+	h.Calls = Calls{calls.Breaker.State(), calls.Load.InFlight(), calls.Load.Limit(), calls.Load.Shed()}
+	if h.Calls.Breaker == "open" && h.Upstream == "ok" {
+		h.Upstream = "failing"
+	}
 	if d.connections != nil {
 		c := d.connections()
 		h.Connections = &c
@@ -74,7 +88,7 @@ func (d *Deployment) Health(version string) Health {
 	var failing bool
 	h.Certificates, failing = d.certificates()
 	switch {
-	case h.Upstream == "unreachable" || h.Database == "stale":
+	case h.Upstream == "unreachable" || h.Upstream == "failing" || h.Database == "stale":
 		h.Status = "unavailable"
 	case h.Ledger != "ok" || h.Database == "failing" || failing || slices.ContainsFunc(h.Certificates, func(c certificate.State) bool { return c.Word != certificate.Good }):
 		h.Status = "degraded"
@@ -90,6 +104,9 @@ func (d *Deployment) Ready() (missing []string) {
 	}
 	if h.Upstream == "unreachable" {
 		missing = append(missing, "upstream unreachable")
+	}
+	if h.Upstream == "failing" {
+		missing = append(missing, "upstream does not answer")
 	}
 	if h.Database == "stale" {
 		missing = append(missing, "store unreachable")

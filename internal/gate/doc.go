@@ -16,6 +16,7 @@
 //	  │  authz     document scopes, permissions, roles, step-up
 //	  │  validate  parameters, media type and body against the document
 //	  │  object    ownership by the request's own ids
+//	  │  upstream  whether the API answers, and bears one more
 //	  │  audit     an intent is durable before the upstream is called, for sync operations
 //	  │  upstream  the canonical request to the API, or the next handler
 //	  ▼

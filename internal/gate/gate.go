@@ -11,6 +11,7 @@ import (
 
 	"github.com/portreeve/portreeve/access"
 	"github.com/portreeve/portreeve/internal/gate/exchange"
+	"github.com/portreeve/portreeve/internal/gate/upstream"
 	"github.com/portreeve/portreeve/internal/plan"
 )
 
@@ -48,6 +49,9 @@ func (g *Gate) Chains() []*exchange.Chain {
 	b := g.now.Load()
 	return append(slices.Clone(b.chains), b.unmatched)
 }
+
+// Capacity returns what is known of how much the upstream bears.
+func (g *Gate) Capacity() *upstream.Capacity { return g.now.Load().stages.upstream.Capacity() }
 
 // ServeHTTP serves a request as a proxy of the plan's upstream.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {

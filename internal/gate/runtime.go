@@ -19,6 +19,7 @@ import (
 	"github.com/portreeve/portreeve/internal/gate/upstream"
 	"github.com/portreeve/portreeve/internal/jose"
 	"github.com/portreeve/portreeve/internal/keys"
+	"github.com/portreeve/portreeve/internal/ledger"
 	"github.com/portreeve/portreeve/internal/meter"
 	"github.com/portreeve/portreeve/internal/plan"
 )
@@ -48,6 +49,7 @@ type Runtime struct {
 	mu         sync.Mutex
 	remotes    map[string]*jose.Verifier // issuers whose keys are fetched, by the plan's rule for them
 	transports map[string]http.RoundTripper
+	capacities map[string]*upstream.Capacity
 }
 
 // meterKeys bounds how many counts are kept at once.
@@ -65,7 +67,7 @@ func NewRuntime(l Lent) (*Runtime, error) {
 		l.Held = 256 << 20
 	}
 	r := &Runtime{Lent: l, Meter: meter.New(meterKeys), Budget: exchange.NewBudget(l.Held), stopped: make(chan struct{}),
-		remotes: map[string]*jose.Verifier{}, transports: map[string]http.RoundTripper{}}
+		remotes: map[string]*jose.Verifier{}, transports: map[string]http.RoundTripper{}, capacities: map[string]*upstream.Capacity{}}
 	r.summaries = audit.NewSummaries(l.Ledger)
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
@@ -186,4 +188,32 @@ func (r *Runtime) transport(p *plan.Plan) (http.RoundTripper, error) {
 		r.transports[k] = t
 	}
 	return t, err
+}
+
+// capacity returns what is known of how much the plan's upstream bears; it stays while the rule for it stays.
+func (r *Runtime) capacity(p *plan.Plan) *upstream.Capacity {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := &p.Upstream
+	k := fmt.Sprint(u.URL, "\x00", u.Breaker, u.Concurrency)
+	c := r.capacities[k]
+	if c == nil {
+		c = upstream.NewCapacity(u, func(c upstream.Change) { r.breaker(u.URL, c) })
+		r.capacities[k] = c
+	}
+	return c
+}
+
+// breaker tells of a change: the ledger, and whoever reads the log.
+func (r *Runtime) breaker(url string, c upstream.Change) {
+	e := &ledger.Event{Kind: ledger.Lifecycle, Time: r.Clock(), Verb: "upstream.breaker", Target: url, Message: "from " + c.From + " to " + c.To}
+	level := slog.LevelInfo
+	if c.To == "open" {
+		e.Kind, level = ledger.Alert, slog.LevelWarn
+		if c.Answered > 0 {
+			e.Message += fmt.Sprintf(": %d of %d calls failed", c.Failed, c.Answered)
+		}
+	}
+	r.Ledger.Enqueue(e)
+	r.Log.Log(context.Background(), level, "the upstream's circuit breaker changed", "upstream", url, "from", c.From, "to", c.To, "failed", c.Failed, "calls", c.Answered)
 }

@@ -64,7 +64,7 @@ func newStages(p *plan.Plan, r *Runtime, chains func(*plan.Operation) *exchange.
 	if s.edge, err = edge.New(p, chains); err != nil {
 		return nil, err
 	}
-	if s.upstream, err = upstream.New(p, upstream.Config{Transport: transport, Signer: r.assertions()}); err != nil {
+	if s.upstream, err = upstream.New(p, upstream.Config{Transport: transport, Signer: r.assertions(), Capacity: r.capacity(p)}); err != nil {
 		return nil, err
 	}
 	s.authn = authn.New(p, r.keys(), tokens, s.guard.Failed)

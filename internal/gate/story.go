@@ -6,13 +6,14 @@ type StageInfo struct {
 	In      string // what it does to the request, "" for nothing
 	Out     string // what it does to the answer, "" for nothing
 	Answers bool   // the API, or the wrapped handler, answers here
+	Before  string // what the stage that answers asks first, "" for nothing
 }
 
 // Stages returns the request's way in its order.
 func Stages() []StageInfo {
 	told := make([]StageInfo, len(order))
 	for i, s := range order {
-		told[i] = StageInfo{s.name, s.in, s.out, i == origin}
+		told[i] = StageInfo{s.name, s.in, s.out, i == origin, s.before}
 	}
 	return told
 }

@@ -122,7 +122,12 @@ func walk(stages []gate.StageInfo, chains []*exchange.Chain) (way, error) {
 		if does := d.judge || d.dress || d.close; does != (s.Out != "") {
 			return way{}, fmt.Errorf("%s acts on the answer: %v, but order.go says %q", s.Name, does, s.Out)
 		}
-		if d.enter {
+		switch {
+		case s.Answers && d.enter != (s.Before != ""):
+			return way{}, fmt.Errorf("%s asks first: %v, but order.go says %q", s.Name, d.enter, s.Before)
+		case s.Answers && d.enter:
+			w.request = append(w.request, deed{s.Name, s.Before})
+		case d.enter:
 			w.request = append(w.request, deed{s.Name, s.In})
 		}
 		if d.dress {
@@ -174,7 +179,11 @@ func table(stages []gate.StageInfo) string {
 	b.WriteString("| # | stage | going in | coming back |\n|---|---|---|---|\n")
 	for i, s := range stages {
 		name := fmt.Sprintf("[%s](../internal/gate/%s)", s.Name, s.Name)
-		fmt.Fprintf(&b, "| %d | %s | %s | %s |\n", i, name, s.In, s.Out)
+		in := s.In
+		if s.Before != "" {
+			in = s.Before + "; " + in
+		}
+		fmt.Fprintf(&b, "| %d | %s | %s | %s |\n", i, name, in, s.Out)
 	}
 	return b.String()
 }
@@ -308,6 +317,7 @@ func TestStoryCanFail(t *testing.T) {
 		{"a deed on the request is not told", func(s []gate.StageInfo) { s[5].In = "" }},
 		{"a deed on the answer is not told", func(s []gate.StageInfo) { s[9].Out = "" }},
 		{"a deed is told that nobody does", func(s []gate.StageInfo) { s[0].Out = "it sings" }},
+		{"a question is not told", func(s []gate.StageInfo) { s[8].Before = "" }},
 		{"a stage is missing", func(s []gate.StageInfo) { s[6] = gate.StageInfo{} }},
 	} {
 		changed := gate.Stages()

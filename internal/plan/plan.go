@@ -163,6 +163,23 @@ type Upstream struct {
 	Name      string        `json:"server_name"` // that its certificate must stand for; "": URL's host
 	Assertion *Assertion    `json:"assertion"`
 	Source    Source        `json:"source"`
+
+	Breaker     Breaker     `json:"breaker"`
+	Concurrency Concurrency `json:"concurrency"`
+}
+
+// Breaker says when the upstream is left alone.
+type Breaker struct {
+	Ratio    int           `json:"ratio"`    // percent of calls that failed,
+	Requests int           `json:"requests"` // of at least so many
+	Window   time.Duration `json:"window"`   // within this
+	Open     time.Duration `json:"open"`     // for how long
+}
+
+// Concurrency bounds how many calls may be on their way to the upstream at once; how many are is found out.
+type Concurrency struct {
+	Min int `json:"min"`
+	Max int `json:"max"`
 }
 
 // Header is one header set on requests to the upstream; its value is plain or a secret.

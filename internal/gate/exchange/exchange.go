@@ -33,6 +33,8 @@ type Exchange struct {
 	Body     []byte // validate: the request's body where it had to be held
 	Borrowed int64  // validate: bytes taken from the budget for it; given back at the end
 
+	Passage Passage // upstream: what it holds of the upstream's capacity
+
 	Answer *plan.Answer // upstream: the declared answer that the origin's status meets
 	Media  *plan.Media  // upstream: and its media type
 
@@ -66,6 +68,15 @@ type Quota struct {
 type Proof struct {
 	Scheme    string
 	Principal access.Principal
+}
+
+// Passage is an exchange's call of the upstream, from before it is made until the head of its answer.
+type Passage struct {
+	Settle  func(*Exchange) // called when the exchange is over; nil: nothing is held
+	Report  func(error)     // tells the breaker how it ended; nil: it was told
+	Began   time.Time       // monotonic
+	Counted bool            // takes a place among the calls at once
+	Upload  bool            // the body is sent on at the client's pace
 }
 
 // Reply is the bodiless answer of a step that answers by itself.

@@ -76,6 +76,9 @@ func (x *Exchange) end() {
 		x.Out.fail(panicRefusal(p))
 	}
 	x.Out.close()
+	if x.Passage.Settle != nil {
+		x.Passage.Settle(x)
+	}
 	for _, s := range x.Chain.close {
 		x.closeStep(s)
 	}

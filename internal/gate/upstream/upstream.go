@@ -46,17 +46,19 @@ type Stage struct {
 	queryKeys map[string]bool
 	forward   map[string]bool
 	signer    Signer
+	capacity  *Capacity
 }
 
 // Config is what a Stage needs beside the plan.
 type Config struct {
 	Transport http.RoundTripper // nil for middleware
 	Signer    Signer            // nil without assertions
+	Capacity  *Capacity         // what earlier plans learned of this upstream
 }
 
 // New prepares the requests of a plan. It fetches the secrets of configured headers.
 func New(p *plan.Plan, c Config) (*Stage, error) {
-	s := &Stage{rule: p.Upstream, transport: c.Transport, signer: c.Signer,
+	s := &Stage{rule: p.Upstream, transport: c.Transport, signer: c.Signer, capacity: c.Capacity,
 		headers: http.Header{}, queryKeys: map[string]bool{}, forward: map[string]bool{},
 		withheld: map[string]bool{"Authorization": true, "Cookie": true, "Dpop": true}}
 	var ok bool
@@ -120,6 +122,9 @@ func NewTransport(tlsConfig *TLS, timeout time.Duration) (http.RoundTripper, err
 	return t, nil
 }
 
+// Capacity returns what the stage knows of how much the upstream bears.
+func (s *Stage) Capacity() *Capacity { return s.capacity }
+
 // Bind returns the operation's step: what heads of answers may pass.
 func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 	if op.Own != "" {
@@ -134,11 +139,12 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 			statuses = append(statuses, a.Status)
 		}
 	}
-	rule := "answers " + strings.Join(statuses, ", ")
+	rule := "answers " + strings.Join(statuses, ", ") + s.bounds()
 	if s.rule.URL != "" {
 		rule = s.rule.URL + s.rule.BasePath + "; " + rule
 	}
-	return exchange.Step{Stage: Name, Rule: rule, Source: op.Source, Controls: controls, Head: s.head}, nil
+	c := s.call(op.Method + " " + op.Path)
+	return exchange.Step{Stage: Name, Rule: rule, Source: op.Source, Controls: controls, Enter: c.enter, Head: c.head}, nil
 }
 
 // Answer sends the request and copies the answer into the sink. It implements exchange.Origin.

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -45,7 +44,7 @@ func (c *call) enter(x *exchange.Exchange) exchange.Verdict {
 	}
 	if !c.capacity.Load.Admit(x.Principal.Authenticated()) {
 		report(errNoAnswer)
-		return unavailable(x, "overload", time.Second+rand.N(2*time.Second)) // not all of them at once again
+		return unavailable(x, "overload", time.Duration(1+c.capacity.Load.Shed()%3)*time.Second) // not all of them at once again
 	}
 	x.Passage = exchange.Passage{Settle: c.over, Report: report, Began: time.Now(), Counted: true}
 	if x.Body == nil && x.Request.ContentLength != 0 && x.Request.Body != nil && x.Request.Body != http.NoBody {

@@ -301,7 +301,7 @@ func (b *builder) connections() plan.Connections {
 
 func (b *builder) upstream() plan.Upstream {
 	u := b.c.Upstream
-	out := plan.Upstream{URL: strings.TrimRight(u.URL, "/"), BasePath: u.BasePath, Timeout: u.Timeout, Forward: u.Forward, CA: b.at(u.CA), Client: plan.KeyPair{Cert: b.at(u.Cert), Key: b.at(u.Key)}, Name: u.Name, Source: b.source(b.c.At("upstream")),
+	out := plan.Upstream{URL: strings.TrimRight(u.URL, "/"), BasePath: u.BasePath, Timeout: u.Timeout, Forward: u.Forward, CA: b.at(u.CA), Client: plan.KeyPair{Cert: b.at(u.Cert), Key: b.at(u.Key)}, Name: u.Name, MaxAnswer: int64(b.c.Sizes.Answer), Source: b.source(b.c.At("upstream")),
 		Breaker: plan.Breaker(u.Breaker), Concurrency: plan.Concurrency(u.Concurrency)}
 	for _, name := range slices.Sorted(maps.Keys(u.Headers)) {
 		h := u.Headers[name]

@@ -235,6 +235,7 @@ type Sizes struct {
 	Held    Bytes `key:"held" doc:"All bodies held at once." default:"256MiB"`
 	Header  Bytes `key:"header" doc:"A request's header." default:"32KiB"`
 	Headers int   `key:"headers" doc:"Header fields of a request." default:"100"`
+	Answer  Bytes `key:"answer" doc:"An answer that is copied unjudged; streams of events have no end. What is judged is held: at most 4MiB." default:"1GiB"`
 	Target  Bytes `key:"target" doc:"Path and query." default:"8KiB"`
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/portreeve/portreeve/access"
 	"github.com/portreeve/portreeve/internal/gate/exchange"
@@ -73,11 +72,12 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, b *bound, x *exchan
 	x.ID = g.runtime.newID(x.Now)
 	x.Plan, x.Chain, x.Op = b.plan, b.unmatched, b.plan.Unmatched
 	x.Request = private(r)
-	if d := b.plan.Server.Idle; d > 0 && r.Body != nil && r.Body != http.NoBody {
-		x.Request.Body = pace(r.Body, http.NewResponseController(w), d)
+	p := exchange.Pace{Rate: b.plan.Server.Rate, Grace: b.plan.Server.Idle}
+	if p.Grace > 0 && r.Body != nil && r.Body != http.NoBody {
+		x.Request.Body = pace(r.Body, http.NewResponseController(w), p)
 	}
 	x.Open(w, g.runtime.Budget)
-	x.Out.SetWriteTimeout(b.plan.Server.Idle)
+	x.Out.SetPace(p, r.ProtoMajor == 2)
 	g.runtime.Metrics.Began()
 	x.Run(prologue, origins{b, o})
 }
@@ -90,46 +90,6 @@ func private(r *http.Request) *http.Request {
 	c.Header = r.Header.Clone()
 	return c
 }
-
-// pacedBody gives every read of a request's body its own deadline, as Sink does for writes.
-type pacedBody struct {
-	body    io.ReadCloser
-	control *http.ResponseController
-	wait    time.Duration
-	began   time.Time
-	read    int64
-}
-
-// minRate is the fewest bytes a second that a body may come with, on the whole: a byte now and then holds no connection.
-const minRate = 1 << 10
-
-// pace starts the first deadline at once: net/http reads what a refused request left unread.
-func pace(body io.ReadCloser, c *http.ResponseController, wait time.Duration) *pacedBody {
-	p := &pacedBody{body: body, control: c, wait: wait, began: time.Now()}
-	p.within(p.began.Add(wait))
-	return p
-}
-
-func (p *pacedBody) within(end time.Time) {
-	_ = p.control.SetReadDeadline(end) // not every server has deadlines: httptest's recorder has none
-}
-
-func (p *pacedBody) Read(b []byte) (int, error) {
-	end, latest := time.Now().Add(p.wait), p.began.Add(p.wait+time.Duration(p.read/minRate)*time.Second)
-	if latest.Before(end) {
-		end = latest
-	}
-	p.within(end)
-	n, err := p.body.Read(b)
-	p.read += int64(n)
-	if err == io.EOF {
-		// net/http goes on reading to notice a client that leaves; a deadline left over would look like one.
-		p.within(time.Time{})
-	}
-	return n, err
-}
-
-func (p *pacedBody) Close() error { return p.body.Close() }
 
 // origins sends the gate's own endpoints to the gate and everything else to the origin.
 type origins struct {

@@ -161,6 +161,7 @@ type Upstream struct {
 	CA        string        `json:"ca"`          // PEM file of roots, trusted instead of the system's
 	Client    KeyPair       `json:"client"`      // the certificate by which the gate is known there
 	Name      string        `json:"server_name"` // that its certificate must stand for; "": URL's host
+	MaxAnswer int64         `json:"max_answer"`  // bytes of an answer that is copied; what is judged has its own bound
 	Assertion *Assertion    `json:"assertion"`
 	Source    Source        `json:"source"`
 

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -124,7 +123,7 @@ func action(t *testing.T, s *running, name string) string {
 // events returns how many events of connections the ledger has with a reason, those that were only counted included.
 func events(t *testing.T, s *running, reason string) (n int) {
 	t.Helper()
-	err := ledger.Read(filepath.Join(s.plan.Audit.Dir), func(_ string, _ int, line []byte) error {
+	err := ledger.Read(s.plan.Audit.Dir, func(_ string, _ int, line []byte) error {
 		var e struct {
 			Class    int                 `json:"class_uid"`
 			Count    int                 `json:"count"`
@@ -135,6 +134,29 @@ func events(t *testing.T, s *running, reason string) (n int) {
 			return err
 		}
 		if e.Class == 4001 && e.Unmapped.Reason == reason && e.Unmapped.Stage == "guard" && e.Src.IP == "127.0.0.1" {
+			n += max(1, e.Count)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// requestsOf returns how many requests the ledger has that were refused for a reason.
+func requestsOf(t *testing.T, s *running, reason string) (n int) {
+	t.Helper()
+	err := ledger.Read(s.plan.Audit.Dir, func(_ string, _ int, line []byte) error {
+		var e struct {
+			Class    int `json:"class_uid"`
+			Count    int `json:"count"`
+			Unmapped struct{ Reason string }
+		}
+		if err := json.Unmarshal(line, &e); err != nil {
+			return err
+		}
+		if e.Class == 6003 && e.Unmapped.Reason == reason {
 			n += max(1, e.Count)
 		}
 		return nil

@@ -84,11 +84,20 @@ type running struct {
 
 func start(t *testing.T, upstream, more string) *running {
 	t.Helper()
+	return serveDocument(t, document, upstream, more)
+}
+
+// serveDocument is start for another document. more may say upstream by itself, with $UPSTREAM.
+func serveDocument(t *testing.T, document, upstream, more string) *running {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "openapi.yaml"), []byte(document), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config := "version: 1\ndocument: openapi.yaml\nlisten: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\nupstream: {url: " + upstream + "}\n" + more
+	config := "version: 1\ndocument: openapi.yaml\nlisten: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\n" + strings.ReplaceAll(more, "$UPSTREAM", upstream)
+	if !strings.Contains(more, "upstream:") {
+		config += "upstream: {url: " + upstream + "}\n"
+	}
 	p, err := compile.LoadText("portreeve.yaml", []byte(config), dir, time.Now())
 	if err != nil {
 		t.Fatal(err)

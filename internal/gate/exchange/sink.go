@@ -3,6 +3,7 @@ package exchange
 import (
 	"errors"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -13,6 +14,9 @@ import (
 
 // MaxHeld bounds one held body, request's or answer's, in bytes.
 const MaxHeld = 4 << 20
+
+// ErrSlow is why a client is given up that uses up its grace; see Pace.
+var ErrSlow = errors.New("the client was waited for too long")
 
 // ErrRefused is what an origin gets that writes on after its answer was refused or is over.
 var ErrRefused = errors.New("the answer was refused")
@@ -63,15 +67,20 @@ type Sink struct {
 	deliver plan.Delivery
 	framing Framing
 	coding  Decoding // nil: the body stands as it is
-	limit   time.Duration // rolling write deadline
-	sent    bool          // a head has left
-	items   int
-	held    []byte
-	spare   []byte // where a step may write
-	frame   []byte
-	pending int64 // bytes of a stream since its last item
-	taken   int64
-	written int64
+	pace    Pace
+	armed   time.Time // the write deadline that stands
+	sent    bool      // a head has left
+
+	ending bool // what is written now is the last
+
+	multiplexed bool
+	items       int
+	held        []byte
+	spare       []byte // where a step may write
+	frame       []byte
+	pending     int64 // bytes of a stream since its last item
+	taken       int64
+	written     int64
 }
 
 // Open prepares an exchange for a request. It must be called once, before Run.
@@ -81,8 +90,9 @@ func (x *Exchange) Open(w http.ResponseWriter, b *Budget) {
 	x.Out.judged = x.Out.header
 }
 
-// SetWriteTimeout makes every write to the client carry a deadline of d from then on; zero sets none.
-func (s *Sink) SetWriteTimeout(d time.Duration) { s.limit = d }
+// SetPace makes every write to the client keep a pace from then on; one without grace is none. multiplexed says that
+// a deadline is a stream's and passes without a write too, as over HTTP/2.
+func (s *Sink) SetPace(p Pace, multiplexed bool) { s.pace, s.multiplexed = p, multiplexed }
 
 // Header returns the header an origin writes its answer's into. What it says after WriteHeader goes nowhere.
 func (s *Sink) Header() http.Header { return s.header }
@@ -293,9 +303,7 @@ func (s *Sink) Flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if (s.state == relaying || s.state == cutting) && s.sent {
-		if f, ok := s.w.(http.Flusher); ok {
-			f.Flush()
-		}
+		s.flush()
 	}
 }
 
@@ -403,6 +411,8 @@ func (s *Sink) finish() {
 	}
 	state := s.state
 	s.state = refused // until all of it has passed
+	s.ending = true
+	s.arm(time.Now(), sendable) // for what the server has yet to send
 	switch state {
 	case holding:
 		out, ok := s.judge(s.held)
@@ -412,7 +422,9 @@ func (s *Sink) finish() {
 		if !s.sendHead(len(out)) {
 			return
 		}
-		s.send(out)
+		if _, err := s.send(out); err == ErrRefused {
+			return
+		}
 	case cutting:
 		if err := s.framing.End(s.item); err != nil {
 			s.cut(err)
@@ -421,7 +433,9 @@ func (s *Sink) finish() {
 		if !s.sent && !s.sendHead(-1) {
 			return
 		}
-		s.send(s.framing.Tail(nil, s.items > 0))
+		if _, err := s.send(s.framing.Tail(nil, s.items > 0)); err == ErrRefused {
+			return
+		}
 	case relaying, swallow:
 	default:
 		return
@@ -447,25 +461,79 @@ func (s *Sink) sendHead(n int) bool {
 		s.x.abort = true
 		return false
 	}
-	s.deadline()
 	s.sent = true
 	s.w.WriteHeader(s.status)
 	return true
 }
 
-func (s *Sink) send(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
+// sendable is how much is written with one deadline: little, so that a slow reader of much is known before its end.
+const sendable = 64 << 10
+
+func (s *Sink) send(p []byte) (n int, err error) {
+	for len(p) > 0 && err == nil {
+		part := p[:min(len(p), sendable)]
+		var m int
+		err = s.paced(len(part), func() (err error) {
+			m, err = s.w.Write(part)
+			return err
+		})
+		n, p = n+m, p[m:]
+		s.written += int64(m)
 	}
-	s.deadline()
-	n, err := s.w.Write(p)
-	s.written += int64(n)
+	s.disarm()
 	return n, err
 }
 
-func (s *Sink) deadline() {
-	if s.limit > 0 {
-		_ = http.NewResponseController(s.w).SetWriteDeadline(time.Now().Add(s.limit))
+func (s *Sink) flush() {
+	f, ok := s.w.(interface{ FlushError() error })
+	if !ok {
+		if f, ok := s.w.(http.Flusher); ok {
+			f.Flush()
+		}
+		return
+	}
+	_ = s.paced(0, f.FlushError)
+	s.disarm()
+}
+
+// paced does a write of n bytes within its time. A client that takes longer is given up: what left is cut off.
+func (s *Sink) paced(n int, write func() error) error {
+	if s.pace.Grace <= 0 {
+		return write()
+	}
+	began := time.Now()
+	if wait := s.pace.Wait(n); wait > 0 {
+		s.arm(began, n)
+		err := write()
+		took := time.Since(began)
+		s.pace.Moved(n, took)
+		if err == nil || took < wait && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+	}
+	s.x.No = Refusal{Status: http.StatusRequestTimeout, Reason: problem.InvalidRequest, Fine: "client_slow", Cause: ErrSlow}
+	s.refuseLocked(nil)
+	return ErrRefused
+}
+
+// arm sets the deadline of the next n bytes, unless one that is hardly earlier stands.
+func (s *Sink) arm(now time.Time, n int) {
+	if s.pace.Grace <= 0 {
+		return
+	}
+	end := now.Add(s.pace.Wait(n))
+	if early := end.Sub(s.armed); early >= 0 && early < s.pace.Grace/16 {
+		return
+	}
+	s.armed = end
+	_ = http.NewResponseController(s.w).SetWriteDeadline(end)
+}
+
+// disarm lets an answer that goes on be quiet.
+func (s *Sink) disarm() {
+	if s.multiplexed && !s.ending && !s.armed.IsZero() {
+		s.armed = time.Time{}
+		_ = http.NewResponseController(s.w).SetWriteDeadline(s.armed)
 	}
 }
 
@@ -486,7 +554,8 @@ func (s *Sink) answer() {
 		return
 	}
 	s.status, s.judged = s.x.Reply.Status, nil
-	s.state = refused
+	s.state, s.ending = refused, true
+	s.arm(time.Now(), sendable)
 	if s.sendHead(0) {
 		s.state = ended
 	}
@@ -527,7 +596,8 @@ func (s *Sink) close() {
 		return
 	}
 	if !s.sent && !s.x.abort {
-		s.state = refused
+		s.state, s.ending = refused, true
+		s.arm(time.Now(), sendable)
 		s.x.writeProblem(s.w)
 		s.status = s.x.No.Status
 		s.sent = true

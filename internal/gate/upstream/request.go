@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,17 +75,46 @@ func (s *Stage) request(ctx context.Context, x *exchange.Exchange, sent *sentBod
 
 // sentBody is the client's body while it is sent on; it remembers that it broke, which is the client's fault and not the
 // upstream's.
+//
+// While the client is waited for, the upstream is not: the client keeps a pace of its own, and a large body may take its
+// time.
 type sentBody struct {
 	io.ReadCloser
 	err atomic.Pointer[error]
+
+	mu    sync.Mutex
+	timer *time.Timer // the upstream's; nil once the answer has begun
+	wait  time.Duration
 }
 
 func (b *sentBody) Read(p []byte) (int, error) {
+	b.hold(true)
 	n, err := b.ReadCloser.Read(p)
+	b.hold(false)
 	if err != nil && err != io.EOF {
 		b.err.Store(&err)
 	}
 	return n, err
+}
+
+// hold stops the upstream's timer, or starts it anew.
+func (b *sentBody) hold(on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.timer == nil:
+	case on:
+		b.timer.Stop()
+	default:
+		b.timer.Reset(b.wait)
+	}
+}
+
+// release leaves the timer to whoever reads the answer; the body may go on being sent beside it.
+func (b *sentBody) release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.timer = nil
 }
 
 func (b *sentBody) broken() error {

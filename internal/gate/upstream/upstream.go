@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net"
 	"net/http"
@@ -47,6 +48,9 @@ type Stage struct {
 	forward   map[string]bool
 	signer    Signer
 	capacity  *Capacity
+
+	rate        int64         // bytes a second that an answer must come with
+	idle, quiet time.Duration // the grace of that; how long a stream of events may say nothing
 }
 
 // Config is what a Stage needs beside the plan.
@@ -59,6 +63,7 @@ type Config struct {
 // New prepares the requests of a plan. It fetches the secrets of configured headers.
 func New(p *plan.Plan, c Config) (*Stage, error) {
 	s := &Stage{rule: p.Upstream, transport: c.Transport, signer: c.Signer, capacity: c.Capacity,
+		rate: p.Server.Rate, idle: p.Server.Idle, quiet: p.Server.Quiet,
 		headers: http.Header{}, queryKeys: map[string]bool{}, forward: map[string]bool{},
 		withheld: map[string]bool{"Authorization": true, "Cookie": true, "Dpop": true}}
 	var ok bool
@@ -154,13 +159,14 @@ func (s *Stage) Answer(x *exchange.Exchange) exchange.Verdict {
 	timer := time.AfterFunc(s.rule.Timeout, func() { cancel(errTimeout) })
 	defer timer.Stop()
 
-	sent := new(sentBody)
+	sent := &sentBody{timer: timer, wait: s.rule.Timeout}
 	req, err := s.request(ctx, x, sent)
 	if err != nil {
 		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable,
 			Retry: time.Second, Fine: "assertion", Cause: err})
 	}
 	resp, err := s.transport.RoundTrip(req)
+	sent.release()
 	if err != nil {
 		return s.failed(x, ctx, sent, err)
 	}
@@ -169,20 +175,50 @@ func (s *Stage) Answer(x *exchange.Exchange) exchange.Verdict {
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "upstream_protocol"})
 	}
 	h := x.Out.Header()
+	fields := 0
 	for name, values := range resp.Header {
 		h[name] = values
+		fields += len(values)
+	}
+	if fields > maxFields {
+		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "upstream_header_count"})
 	}
 	delete(h, "Content-Length")
 	x.Out.WriteHeader(resp.StatusCode)
 	if x.Request.Method == http.MethodHead && x.Out.Delivery() == plan.Relay {
 		return exchange.Pass
 	}
+	return s.copy(x, resp, timer, func(err error) exchange.Verdict { return s.failed(x, ctx, sent, err) })
+}
+
+// maxFields is how many header fields an answer may have; the transport bounds their bytes.
+const maxFields = 256
+
+// copy hands an answer's bytes to the sink. A stream may last, but neither stand still nor drip: each read has a deadline,
+// and all together keep a pace. A stream of events is quiet by nature and has its own, longer wait.
+func (s *Stage) copy(x *exchange.Exchange, resp *http.Response, timer *time.Timer, failed func(error) exchange.Verdict) exchange.Verdict {
+	wait, pace, left := s.rule.Timeout, exchange.Pace{Rate: s.rate, Grace: max(s.idle, s.rule.Timeout)}, s.rule.MaxAnswer
+	if events(resp.Header) {
+		wait, pace.Rate, pace.Grace, left = max(s.quiet, s.rule.Timeout), 0, max(s.quiet, s.rule.Timeout), math.MaxInt64
+	}
+	if resp.ContentLength > left {
+		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "answer_too_large"})
+	}
 	buf := copyBuffers.Get().(*[32 << 10]byte)
 	defer copyBuffers.Put(buf)
 	for {
-		timer.Reset(s.rule.Timeout) // a rolling deadline: a stream may last, but not stand still
+		paced := pace.Wait(0)
+		if paced <= 0 {
+			return x.Refuse(exchange.Refusal{Status: http.StatusGatewayTimeout, Reason: problem.Upstream, Fine: "upstream_slow", Cause: errSlow})
+		}
+		began := time.Now()
+		timer.Reset(min(wait, paced))
 		n, err := resp.Body.Read(buf[:])
 		timer.Stop() // a slow client is not the upstream's fault; writes have their own deadline
+		pace.Moved(n, time.Since(began))
+		if left -= int64(n); left < 0 {
+			return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "answer_too_large"})
+		}
 		if n > 0 {
 			if _, werr := x.Out.Write(buf[:n]); werr != nil {
 				if errors.Is(werr, exchange.ErrRefused) {
@@ -197,15 +233,32 @@ func (s *Stage) Answer(x *exchange.Exchange) exchange.Verdict {
 		if err == io.EOF {
 			return exchange.Pass
 		}
-		if err != nil {
-			return s.failed(x, ctx, sent, err)
+		if err != nil && pace.Wait(0) > 0 {
+			return failed(err)
 		}
 	}
 }
 
+// events reports whether an answer is a stream of events (HTML Standard, "Server-sent events"; NDJSON, JSON text
+// sequences, RFC 7464), without an end that is known.
+func events(h http.Header) bool {
+	if h.Get("Content-Length") != "" {
+		return false
+	}
+	t, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	switch t {
+	case "text/event-stream", "application/x-ndjson", "application/jsonl", "application/json-seq":
+		return true
+	}
+	return false
+}
+
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-var errTimeout = errors.New("the upstream did not answer in time")
+var (
+	errTimeout = errors.New("the upstream did not answer in time")
+	errSlow    = errors.New("the upstream's answer came too slowly")
+)
 
 // failed turns a transport's error into a refusal: 504 when it was too slow, 502 otherwise. The cause stays here.
 func (s *Stage) failed(x *exchange.Exchange, ctx context.Context, sent *sentBody, err error) exchange.Verdict {
@@ -214,6 +267,9 @@ func (s *Stage) failed(x *exchange.Exchange, ctx context.Context, sent *sentBody
 	switch broken := sent.broken(); {
 	case errors.As(broken, &tooLarge):
 		return x.Refuse(exchange.Refusal{Status: http.StatusRequestEntityTooLarge, Reason: problem.InvalidRequest, Fine: "body_too_large", Hangup: true})
+	case errors.Is(broken, exchange.ErrSlow):
+		return x.Refuse(exchange.Refusal{Status: http.StatusRequestTimeout, Reason: problem.InvalidRequest, Fine: "body_slow",
+			Detail: "the body came too slowly", Hangup: true})
 	case broken != nil && (x.Request.Context().Err() == nil || errors.Is(broken, io.ErrUnexpectedEOF)):
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadRequest, Reason: problem.InvalidRequest, Fine: "body_broken",
 			Detail: "the body did not arrive whole", Hangup: true, Cause: broken})

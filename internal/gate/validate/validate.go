@@ -523,6 +523,9 @@ func (r *rule) read(x *exchange.Exchange, m *media) exchange.Verdict {
 		return tooLarge(x)
 	case errors.Is(err, errBudget):
 		return outOfMemory(x)
+	case errors.Is(err, exchange.ErrSlow):
+		return x.Refuse(exchange.Refusal{Status: http.StatusRequestTimeout, Reason: problem.InvalidRequest, Fine: "body_slow",
+			Detail: "the body came too slowly", Hangup: true, Firm: true})
 	case err != nil:
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadRequest, Reason: problem.InvalidRequest, Fine: "body_broken",
 			Detail: "the body did not arrive whole", Hangup: true, Firm: true, Cause: err})

@@ -3,7 +3,6 @@ package schema
 import (
 	"encoding/base64"
 	"net/netip"
-	"regexp/syntax"
 	"strings"
 )
 
@@ -29,14 +28,21 @@ var formats = formatsByName(
 	format{name: "date-time", text: isDateTime},
 	format{name: "date", text: isDate},
 	format{name: "time", text: isTime},
+	format{name: "duration", text: isDuration},
 	format{name: "email", text: isEmail},
+	format{name: "idn-email", text: isIDNEmail},
 	format{name: "hostname", text: isHostname},
+	format{name: "idn-hostname", text: isIDNHostname},
 	format{name: "ipv4", text: isIPv4},
 	format{name: "ipv6", text: isIPv6},
 	format{name: "uri", text: isURI},
 	format{name: "uri-reference", text: isURIReference},
+	format{name: "uri-template", text: isURITemplate},
+	format{name: "iri", text: isIRI},
+	format{name: "iri-reference", text: isIRIReference},
 	format{name: "uuid", text: isUUID},
 	format{name: "json-pointer", text: isJSONPointer},
+	format{name: "relative-json-pointer", text: isRelativePointer},
 	format{name: "regex", text: isPattern},
 	format{name: "byte", text: isBase64},
 	format{name: "int32", number: func(d decimal) bool { return d.fits(32) }},
@@ -164,21 +170,6 @@ func isJSONPointer(s string) bool {
 	}
 	return true
 }
-
-// isPattern: a pattern that this package could run, which is a little less than all of ECMA-262's, and none longer than
-// maxPattern. It is read, not made ready to run, because that can take a thousand times its length.
-func isPattern(s string) bool {
-	if len(s) > maxPattern {
-		return false
-	}
-	re2, err := translatePattern(s)
-	if err == nil {
-		_, err = syntax.Parse(re2, syntax.Perl)
-	}
-	return err == nil
-}
-
-const maxPattern = 4096
 
 // isBase64: RFC 4648 §4, padded and without line breaks.
 func isBase64(s string) bool {

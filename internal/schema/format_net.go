@@ -42,8 +42,15 @@ func isLabel(s string) bool {
 	return err == nil && inContext([]rune(u))
 }
 
+// labelRunes are the categories of which labels are made (RFC 5892 §2.1); to idna others are only unusual.
+var labelRunes = []*unicode.RangeTable{unicode.Ll, unicode.Lu, unicode.Lo, unicode.Nd, unicode.Lm, unicode.Mn, unicode.Mc}
+
+// labelExceptions are what else may stand in one, most of it in some contexts only (RFC 5892 §2.6).
+const labelExceptions = "-\u00b7\u0375\u05f3\u05f4\u06fd\u06fe\u0f0b\u200c\u200d\u3007\u30fb"
+
 // inContext applies the rules of RFC 5892 §2.6 and appendix A that look at neighbours, which idna leaves out.
 func inContext(label []rune) bool {
+	arabic, extended := false, false // their digits never stand together
 	at := func(i int, scripts ...*unicode.RangeTable) bool {
 		return i >= 0 && i < len(label) && unicode.In(label[i], scripts...)
 	}
@@ -52,6 +59,10 @@ func inContext(label []rune) bool {
 		switch r {
 		case '\u0640', '\u07fa', '\u302e', '\u302f', '\u3031', '\u3032', '\u3033', '\u3034', '\u3035', '\u303b':
 			ok = false
+		case '\u0660', '\u0661', '\u0662', '\u0663', '\u0664', '\u0665', '\u0666', '\u0667', '\u0668', '\u0669':
+			arabic = true
+		case '\u06f0', '\u06f1', '\u06f2', '\u06f3', '\u06f4', '\u06f5', '\u06f6', '\u06f7', '\u06f8', '\u06f9':
+			extended = true
 		case '\u00b7': // MIDDLE DOT
 			ok = i > 0 && i+1 < len(label) && label[i-1] == 'l' && label[i+1] == 'l'
 		case '\u0375': // GREEK LOWER NUMERAL SIGN
@@ -63,7 +74,7 @@ func inContext(label []rune) bool {
 				return r != '\u30fb' && unicode.In(r, unicode.Hiragana, unicode.Katakana, unicode.Han)
 			})
 		}
-		if !ok {
+		if !ok || arabic && extended || !unicode.In(r, labelRunes...) && !strings.ContainsRune(labelExceptions, r) {
 			return false
 		}
 	}
@@ -80,12 +91,17 @@ func isEmail(s string) bool {
 	if len(local) > 64 || !isDotAtom(local) && !isQuoted(local) {
 		return false
 	}
-	if literal, ok := strings.CutPrefix(domain, "["); ok {
-		literal, ok = strings.CutSuffix(literal, "]")
-		six, tagged := strings.CutPrefix(literal, "IPv6:")
-		return ok && (tagged && isIPv6(six) || !tagged && isIPv4(literal))
+	return isHostname(domain) || isLiteral(domain)
+}
+
+// isLiteral: an address in brackets (RFC 5321 §4.1.3).
+func isLiteral(domain string) bool {
+	if len(domain) < 2 || domain[0] != '[' || domain[len(domain)-1] != ']' {
+		return false
 	}
-	return isHostname(domain)
+	address := domain[1 : len(domain)-1]
+	six, tagged := strings.CutPrefix(address, "IPv6:")
+	return tagged && isIPv6(six) || !tagged && isIPv4(address)
 }
 
 func isDotAtom(s string) bool {

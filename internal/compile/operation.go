@@ -9,6 +9,7 @@ import (
 
 	"github.com/portreeve/portreeve/internal/config"
 	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/schema"
 	"github.com/portreeve/portreeve/internal/spec"
 	"github.com/portreeve/portreeve/internal/tree"
 )
@@ -157,6 +158,9 @@ func (b *builder) answers(op *spec.Operation) []plan.Answer {
 		}
 		for _, m := range r.Content {
 			media := plan.Media{Type: m.Type, Schemas: pointers(m.Schema), Delivery: b.delivery(op, r.Status, m)}
+			if media.Delivery == plan.Hold {
+				media.Kind, media.Bytes = b.plainBody(m)
+			}
 			if media.Delivery == plan.Items && isJSON(m.Type) {
 				media.Schemas = pointers(b.items(op, m))
 			}
@@ -170,12 +174,15 @@ func (b *builder) answers(op *spec.Operation) []plan.Answer {
 // delivery: a body with a rule is held until it is judged, or judged item by item; one without is copied. What an
 // operation says of its delivery is about its success: refusals are never streams.
 func (b *builder) delivery(op *spec.Operation, status string, m spec.Media) plan.Delivery {
-	stream := m.Type == "application/x-ndjson" || m.Type == "application/jsonl" || m.Type == "text/event-stream"
-	judged := m.Schema != "" && (stream || b.judgeable(m))
+	_, stream := schema.StreamOf(m.Type)
+	kind, _ := b.plainBody(m)
+	judged := m.Schema != "" && (stream || b.judgeable(m) || kind != plan.PartNatural)
 	if m.Schema != "" && !judged && !b.anyText(m.Schema) {
 		return b.unjudged(op, m)
 	}
 	switch {
+	case op.Ext.Delivery == "items" && kind != plan.PartNatural:
+		b.fault(op.Ext.At, "remove delivery: items", "%s %s has no items in %s", op.Method, op.Path, m.Type)
 	case op.Ext.Delivery == "relay" && judged:
 		b.fault(op.Ext.At, "remove delivery, or the schema", "%s %s cannot relay a body that has a schema", op.Method, op.Path)
 	case op.Ext.Delivery != "" && judged && status[0] == '2':
@@ -290,6 +297,12 @@ func (b *builder) accepted(op *spec.Operation, m spec.Media) plan.Media {
 	}
 	if out.Delivery = b.acceptance(op, m); out.Delivery == plan.Hold && !judged {
 		out.Delivery = plan.Never
+	}
+	if kind, length := b.plainBody(m); kind != plan.PartNatural && out.Delivery != plan.Hold {
+		out.Kind, out.Bytes, out.Delivery = kind, length, plan.Hold
+		if kind == plan.PartBytes {
+			out.Delivery = plan.Relay // within its bounds
+		}
 	}
 	if op.Ext.Unjudged != "" && isMultipart(strings.ToLower(m.Type)) {
 		out.Delivery = plan.Relay

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/schema"
 	"github.com/portreeve/portreeve/internal/spec"
 	"github.com/portreeve/portreeve/internal/tree"
 )
@@ -208,4 +209,34 @@ func bytesAlone(nodes []*tree.Node, types []string) bool {
 		}
 	}
 	return true
+}
+
+// plainBody finds what a body is that is neither JSON nor made of parts, where its schema says more of it than that it is
+// text: text, or bytes of a length.
+func (b *builder) plainBody(m spec.Media) (plan.PartKind, *plan.Length) {
+	t := strings.ToLower(m.Type)
+	_, stream := schema.StreamOf(t)
+	if m.Schema == "" || b.anyText(m.Schema) || stream || isJSON(t) || t == formType || isMultipart(t) || strings.HasPrefix(t, "*/") || t == "application/*" {
+		return plan.PartNatural, nil
+	}
+	n := b.d.Node(m.Schema)
+	for range 16 {
+		ref, ok := strings.CutPrefix(n.Get("$ref").Str(), "#")
+		if !ok {
+			break
+		}
+		n = b.d.Node(ref)
+	}
+	types := typesOf(n)
+	if len(types) == 0 || slices.Contains(types, "object") || slices.Contains(types, "array") {
+		return plan.PartNatural, nil
+	}
+	if strings.HasPrefix(t, "text/") && t != "text/html" && t != "text/xml" && t != "text/*" && !slices.ContainsFunc(types, func(s string) bool { return s != types[0] }) {
+		return plan.PartText, nil
+	}
+	kind, least, most, judged := b.written(m.Schema, []string{t}, true)
+	if kind != plan.PartBytes || !judged || types[0] != "string" {
+		return plan.PartNatural, nil
+	}
+	return kind, &plan.Length{Least: least, Most: most}
 }

@@ -91,6 +91,14 @@ type Media struct {
 	Schemas  []string `json:"schemas"`
 	Delivery Delivery `json:"delivery"` // of requests: hold, relay or never
 	Parts    []Part   `json:"parts,omitempty"`
+	Kind     PartKind `json:"kind,omitempty"`  // text or bytes: the whole body is one of them, and its schema is held against that
+	Bytes    *Length  `json:"bytes,omitempty"` // of Kind bytes
+}
+
+// Length bounds bytes.
+type Length struct {
+	Least int64 `json:"least"`
+	Most  int64 `json:"most"` // -1: none
 }
 
 // Part says how one member of a form or a multipart body is written, where its schema does not say it.

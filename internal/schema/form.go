@@ -299,3 +299,24 @@ func (f *fields) bytesOf(dst []byte, value string, is Length) ([]byte, error) {
 	}
 	return strconv.AppendQuote(dst, strings.Repeat("x", int(is.Least))), nil
 }
+
+// Text judges text as the one value it is: a string, a number or a boolean, as the schema has it. It returns what the
+// viewer may see of it.
+func (p *Program) Text(text []byte, v Viewer) ([]byte, Projection, error) {
+	value, err := decoder{verbatim: true}.scalar(nil, string(text), shapeOf(p.root, 0))
+	if err != nil {
+		return nil, Projection{}, err
+	}
+	out, did, err := p.Project(nil, value, v)
+	if err != nil {
+		return nil, did, err
+	}
+	if string(out) == string(value) {
+		return text, did, nil
+	}
+	var masked string
+	if json.Unmarshal(out, &masked) != nil {
+		return nil, did, fault("invalid", "is not acceptable")
+	}
+	return []byte(masked), did, nil
+}

@@ -15,7 +15,21 @@ const (
 	JSONArray Stream = iota + 1 // the items of one JSON array
 	NDJSON                      // one JSON value a line
 	SSE                         // the data of server-sent events (WHATWG HTML §9.2)
+	JSONSeq                     // JSON texts, each between a record separator and a line break (RFC 7464)
 )
+
+// StreamOf returns how items of a media type follow each other; false where the type is of one body.
+func StreamOf(mediaType string) (Stream, bool) {
+	switch mediaType {
+	case "application/x-ndjson", "application/jsonl":
+		return NDJSON, true
+	case "text/event-stream":
+		return SSE, true
+	case "application/json-seq", "application/geo+json-seq":
+		return JSONSeq, true
+	}
+	return 0, false
+}
 
 // What is wrong with a stream.
 var (
@@ -74,6 +88,8 @@ func (s *Splitter) Split(p []byte, emit func(item []byte) error) error {
 		s.err = s.array(p, emit)
 	case NDJSON, SSE:
 		s.err = s.lines(p, emit)
+	case JSONSeq:
+		s.err = s.texts(p, emit)
 	default:
 		s.err = ErrFraming
 	}
@@ -88,6 +104,8 @@ func (s *Splitter) End(emit func(item []byte) error) error {
 	switch {
 	case s.stream == NDJSON:
 		s.err = s.endLine(emit)
+	case s.stream == JSONSeq:
+		s.err = s.endText(emit)
 	case s.stream == JSONArray && s.at != afterArray, s.stream == SSE && (s.hasData || len(s.line) > 0):
 		s.err = ErrTruncated
 	}
@@ -201,6 +219,44 @@ func (s *Splitter) lines(p []byte, emit func([]byte) error) error {
 	return nil
 }
 
+const recordSeparator = 0x1e
+
+// texts cuts before each record separator, which no JSON text holds. The first byte of all is one.
+func (s *Splitter) texts(p []byte, emit func([]byte) error) error {
+	for len(p) > 0 {
+		if p[0] == recordSeparator {
+			if err := s.endText(emit); err != nil {
+				return err
+			}
+			s.at, p = inItem, p[1:]
+			continue
+		}
+		if s.at != inItem {
+			return ErrFraming
+		}
+		end := bytes.IndexByte(p, recordSeparator)
+		if end < 0 {
+			end = len(p)
+		}
+		if err := s.keep(&s.held, p[:end]...); err != nil {
+			return err
+		}
+		p = p[end:]
+	}
+	return nil
+}
+
+// endText hands on a text. One that no line break ends may be half of itself (RFC 7464 §2.4).
+func (s *Splitter) endText(emit func([]byte) error) error {
+	if s.at != inItem {
+		return nil
+	}
+	if !bytes.HasSuffix(s.held, []byte("\n")) {
+		return ErrTruncated
+	}
+	return s.item(emit)
+}
+
 func (s *Splitter) endLine(emit func([]byte) error) error {
 	line := s.line
 	s.line = s.line[:0]
@@ -287,6 +343,8 @@ func (s *Splitter) Frame(dst, item []byte, first bool) []byte {
 		return append(append(dst, ','), item...)
 	case NDJSON:
 		return append(appendLines(dst, item, " "), '\n')
+	case JSONSeq:
+		return append(append(append(dst, recordSeparator), item...), '\n')
 	case SSE:
 		dst = append(append(dst, s.fields...), "data: "...)
 		return append(appendLines(dst, item, "\ndata: "), "\n\n"...)

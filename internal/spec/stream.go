@@ -7,7 +7,7 @@ import (
 )
 
 // streams are the sequential media types whose items are judged one by one (OpenAPI 3.2 §4.14.2).
-var streams = []string{"application/jsonl", "application/x-ndjson", "text/event-stream"}
+var streams = []string{"application/jsonl", "application/x-ndjson", "application/json-seq", "application/geo+json-seq", "text/event-stream"}
 
 // stream finds the schema of a sequential body's items, as OpenAPI 3.2 says it: itemSchema, or schema, which there
 // describes all items as one array. What could be judged only when the stream has ended is refused, for by then it has

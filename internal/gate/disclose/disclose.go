@@ -54,6 +54,10 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 			if m.Delivery != plan.Hold && m.Delivery != plan.Items {
 				continue
 			}
+			if m.Kind == plan.PartBytes {
+				r.programs[m] = nil // its length alone is judged
+				continue
+			}
 			for _, pointer := range m.Schemas {
 				p, err := s.schemas.Compile(pointer, schema.Options{Direction: schema.Response, Undeclared: policy(a.Undeclared)})
 				if err != nil {
@@ -110,7 +114,7 @@ func describe(p *schema.Program) []string {
 
 // head takes away what speaks of the origin's bytes: the caller gets others.
 func (r *rule) head(x *exchange.Exchange) exchange.Verdict {
-	if x.Media == nil || r.programs[x.Media] == nil {
+	if _, judged := r.programs[x.Media]; x.Media == nil || !judged {
 		return exchange.Pass
 	}
 	h := x.Out.Judged()
@@ -126,11 +130,8 @@ func (r *rule) head(x *exchange.Exchange) exchange.Verdict {
 
 // stream is how the items of a media type follow each other.
 func stream(mediaType string) schema.Stream {
-	switch mediaType {
-	case "text/event-stream":
-		return schema.SSE
-	case "application/x-ndjson", "application/jsonl":
-		return schema.NDJSON
+	if s, ok := schema.StreamOf(mediaType); ok {
+		return s
 	}
 	return schema.JSONArray
 }
@@ -148,6 +149,11 @@ func (v viewer) Owns() bool                 { return v.x.Owns }
 // schema; the body must fit one, and of each that it fits the rules hold: what any of them keeps back stays.
 func (r *rule) part(x *exchange.Exchange, dst, part []byte) ([]byte, exchange.Verdict) {
 	programs := r.programs[x.Media]
+	if x.Media != nil && x.Media.Bytes != nil {
+		if n := int64(len(part)); n < x.Media.Bytes.Least || x.Media.Bytes.Most >= 0 && n > x.Media.Bytes.Most {
+			return nil, refuse(x, errLength)
+		}
+	}
 	if x.Media == nil || len(programs) == 0 {
 		return part, exchange.Pass
 	}
@@ -160,7 +166,7 @@ func (r *rule) part(x *exchange.Exchange, dst, part []byte) ([]byte, exchange.Ve
 	var first error
 	body, fits := part, 0
 	for _, p := range programs {
-		out, seen, err := p.Project(dst, part, viewer{r.judge, x})
+		out, seen, err := project(x, p, dst, part, viewer{r.judge, x})
 		if err != nil {
 			if first == nil {
 				first = err
@@ -168,7 +174,7 @@ func (r *rule) part(x *exchange.Exchange, dst, part []byte) ([]byte, exchange.Ve
 			continue
 		}
 		if fits++; fits > 1 { // what is left after the ones before
-			if out, seen, err = p.Project(nil, body, viewer{r.judge, x}); err != nil {
+			if out, seen, err = project(x, p, nil, body, viewer{r.judge, x}); err != nil {
 				return nil, refuse(x, err)
 			}
 		}
@@ -180,6 +186,16 @@ func (r *rule) part(x *exchange.Exchange, dst, part []byte) ([]byte, exchange.Ve
 		return nil, refuse(x, first)
 	}
 	return body, exchange.Pass
+}
+
+var errLength = errors.New("the body is not as long as its schema says")
+
+// project judges a body by what it is: JSON, or text.
+func project(x *exchange.Exchange, p *schema.Program, dst, body []byte, v viewer) ([]byte, schema.Projection, error) {
+	if x.Media.Kind == plan.PartText {
+		return p.Text(body, v)
+	}
+	return p.Project(dst, body, v)
 }
 
 // answerFactor is how many bytes judging and projecting take for each byte of an answer.

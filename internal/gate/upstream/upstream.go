@@ -346,7 +346,9 @@ func (s *Stage) head(x *exchange.Exchange) exchange.Verdict {
 }
 
 // conditional reports whether a request asks for an answer only if it has changed (RFC 9110 §13.1).
-func conditional(h http.Header) bool { return h["If-None-Match"] != nil || h["If-Modified-Since"] != nil }
+func conditional(h http.Header) bool {
+	return h["If-None-Match"] != nil || h["If-Modified-Since"] != nil
+}
 
 // decode lets a body that is judged lose the coding that the API gave it, though it was asked for none. What is judged
 // leaves without one.
@@ -452,7 +454,7 @@ func media(declared []plan.Media, h http.Header) (*plan.Media, access.Reason) {
 	switch {
 	case m == nil:
 		return nil, "type_undeclared"
-	case m.Delivery == plan.Never, m.Delivery == plan.Hold && strings.HasSuffix(m.Type, "/*") && !isJSON(t):
+	case m.Delivery == plan.Never, m.Delivery == plan.Hold && m.Kind == plan.PartNatural && strings.HasSuffix(m.Type, "/*") && !isJSON(t):
 		return nil, "type_unjudgeable" // a range that is judged as JSON gives only that
 	}
 	if m.Delivery != plan.Relay {

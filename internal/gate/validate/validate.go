@@ -68,6 +68,7 @@ type media struct {
 	programs []*schema.Program
 	forms    []*schema.Form // of forms and multiparts: each program's
 	parts    map[string]*part
+	bytes    *plan.Length // of opaque ones; nil: the body's limit alone
 }
 
 type kind uint8
@@ -78,6 +79,7 @@ const (
 	jsonBody
 	formBody
 	multipartBody
+	textBody
 )
 
 // Bind compiles the operation's rule; what cannot be compiled stops the start.
@@ -131,8 +133,10 @@ func (s *Stage) media(m plan.Media, undeclared plan.Undeclared) (media, error) {
 	case m.Delivery == plan.Never:
 		return out, nil
 	case m.Delivery == plan.Relay:
-		out.kind = opaque
+		out.kind, out.bytes = opaque, m.Bytes
 		return out, nil
+	case m.Kind == plan.PartText:
+		out.kind = textBody
 	case out.name == "application/x-www-form-urlencoded":
 		out.kind = formBody
 	case strings.HasPrefix(out.name, "multipart/"):
@@ -448,10 +452,33 @@ func (r *rule) judgeBody(x *exchange.Exchange) exchange.Verdict {
 		return tooLarge(x)
 	}
 	if m.kind == opaque {
-		req.Body = http.MaxBytesReader(nil, req.Body, r.max)
-		return exchange.Pass
+		return r.pass(x, m)
 	}
 	return r.read(x, m)
+}
+
+// pass lets bytes pass that no schema describes but for their length. One that is not said has to be counted, if there is
+// a least.
+func (r *rule) pass(x *exchange.Exchange, m *media) exchange.Verdict {
+	most, req := r.max, x.Request
+	if m.bytes != nil && m.bytes.Most >= 0 {
+		most = min(most, m.bytes.Most)
+	}
+	if req.ContentLength > most {
+		return tooLarge(x)
+	}
+	req.Body = http.MaxBytesReader(nil, req.Body, most)
+	if m.bytes == nil || req.ContentLength >= m.bytes.Least {
+		return exchange.Pass
+	}
+	if req.ContentLength < 0 {
+		return r.read(x, m)
+	}
+	return tooShort(x, m)
+}
+
+func tooShort(x *exchange.Exchange, m *media) exchange.Verdict {
+	return invalid(x, "body", []problem.Violation{{Pointer: "", Code: "min_length", Detail: fmt.Sprintf("must be at least %d bytes long", m.bytes.Least)}})
 }
 
 // noBody: an operation without a declared body takes none. A chunked body of no bytes is none.
@@ -519,7 +546,7 @@ func (r *rule) mediaOf(x *exchange.Exchange) (*media, exchange.Verdict) {
 func (r *rule) read(x *exchange.Exchange, m *media) exchange.Verdict {
 	body, err := r.receive(x)
 	switch {
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, errTooLarge), errors.As(err, new(*http.MaxBytesError)):
 		return tooLarge(x)
 	case errors.Is(err, errBudget):
 		return outOfMemory(x)
@@ -531,8 +558,13 @@ func (r *rule) read(x *exchange.Exchange, m *media) exchange.Verdict {
 			Detail: "the body did not arrive whole", Hangup: true, Firm: true, Cause: err})
 	}
 	x.Body = body
-	if m.kind == multipartBody {
+	switch {
+	case m.kind == multipartBody:
 		return r.judgeParts(x, m)
+	case m.kind == opaque && int64(len(body)) < m.bytes.Least:
+		return tooShort(x, m)
+	case m.kind == opaque:
+		return exchange.Pass
 	}
 	judging := int64(schema.Memory(len(body)))
 	if !r.budget.Take(judging) {
@@ -603,6 +635,8 @@ func (r *rule) judge(x *exchange.Exchange, m *media) exchange.Verdict {
 	for i, p := range m.programs {
 		var err error
 		switch {
+		case m.kind == textBody:
+			_, _, err = p.Text(x.Body, everything{})
 		case r.undeclared == plan.Drop:
 			var out []byte
 			if m.kind == formBody {

@@ -130,6 +130,9 @@ func (s *Server) Serve(ctx context.Context, d *deployment.Deployment, version st
 	case <-ctx.Done():
 	}
 	d.Drain()
+	if err == nil {
+		s.log.Info("stopping: requests on their way may end; a second signal does not wait for them", "drain", s.plan.Server.Drain.String())
+	}
 	drain, stop := context.WithTimeout(context.WithoutCancel(ctx), s.plan.Server.Drain)
 	defer stop()
 	if e := public.Shutdown(drain); e != nil {

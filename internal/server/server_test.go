@@ -77,6 +77,7 @@ func certify(t *testing.T, dir string, serial int64) (cert, key string) {
 // running is a served deployment.
 type running struct {
 	*Server
+	d    *deployment.Deployment
 	plan *plan.Plan
 	stop context.CancelFunc
 	done chan error
@@ -114,7 +115,7 @@ func serveDocument(t *testing.T, document, upstream, more string) *running {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	r := &running{s, p, stop, make(chan error, 1)}
+	r := &running{s, d, p, stop, make(chan error, 1)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -14,6 +14,9 @@ import (
 // on its way (a gradient, as in TCP Vegas and Netflix's concurrency-limits). Each operation has a usual time of its own,
 // so that another mix of slow and quick operations is no sign of overload.
 //
+// A gate that knows nothing yet refuses nothing: it begins at the most it may admit, and learns what is usual from the
+// first answers.
+//
 // A call is counted until the head of its answer: how fast a client takes the rest is no matter of the API's.
 type Load struct {
 	rule plan.Concurrency
@@ -40,7 +43,6 @@ const (
 	loadSamples = 10                            // a window with fewer calls goes on
 	tolerance   = 2.0                           // times the usual: more is a queue
 	quick       = float64(5 * time.Millisecond) // what is quicker is never called slow against something quicker yet
-	startLimit  = 128                           // before anything is known
 	patience    = 0.02                          // how much of a slower pace becomes usual in a window
 	stubborn    = patience / 10                 // the same while calls are refused: else overload would become usual
 	anonymous   = 3                             // quarters of the limit that callers nobody knows may fill
@@ -49,7 +51,7 @@ const (
 // NewLoad returns a Load that knows nothing yet.
 func NewLoad(rule plan.Concurrency) *Load {
 	l := &Load{rule: rule, paces: map[string]*Pace{}}
-	l.limit.Store(int64(min(max(startLimit, rule.Min), rule.Max)))
+	l.limit.Store(int64(rule.Max))
 	l.ends.Store(time.Now().UnixNano() + loadWindow)
 	return l
 }

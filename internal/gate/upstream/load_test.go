@@ -97,13 +97,19 @@ func TestLoadIsShedBeforeTheCollapse(t *testing.T) {
 	})
 }
 
-// More lawful clients than the start allows, and an API that bears them: the limit grows.
+// After an overload the limit comes back: more and more clients are let through to an API that bears them.
 func TestLoadGrowsWithWhatIsBorne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, a := NewLoad(concurrency), newAPI(2000, 50*time.Millisecond)
-		press(l, l.Of("list"), a, 600, 60*time.Second, 0)
-		if l.Limit() < 600 {
-			t.Errorf("the limit is %d for 600 clients whom the API bears", l.Limit())
+		l := NewLoad(concurrency)
+		p := l.Of("list")
+		small := newAPI(20, 50*time.Millisecond)
+		press(l, p, small, 10, 5*time.Second, 0)
+		press(l, p, small, 400, 20*time.Second, 0)
+		low := l.Limit()
+		press(l, p, newAPI(2000, 50*time.Millisecond), 400, 60*time.Second, 0)
+		t.Logf("from %d to %d", low, l.Limit())
+		if low > 100 || l.Limit() < 400 {
+			t.Errorf("the limit was %d under overload, and is %d for 400 clients whom the API bears", low, l.Limit())
 		}
 	})
 }

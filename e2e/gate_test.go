@@ -105,6 +105,7 @@ func openGate(t *testing.T, document, upstream string, secure bool, more string)
 listen: %q
 admin: {listen: %q}
 url: "%s://api.test"
+hosts: ["api.test:8443"]
 document: openapi.yaml
 upstream: {url: %q, timeout: 30s}
 roles: {staff: []}

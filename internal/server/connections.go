@@ -46,7 +46,6 @@ type connections struct {
 	perAddress, total int // 0: no cap
 	trusted           []netip.Prefix
 	header, idle      time.Duration
-	headerBytes       int64
 	cut               func(from netip.Addr, verb, reason string) // nil: nobody is told
 
 	open   atomic.Int64
@@ -63,8 +62,7 @@ type shard struct {
 // newConnections are a plan's. descriptors is how many files the process may open, 0 where that is not known.
 func newConnections(p *plan.Plan, descriptors uint64) *connections {
 	c := p.Guard.Connections
-	t := &connections{perAddress: c.Address, total: c.Total, trusted: p.Edge.TrustedProxies, header: p.Server.Header, idle: p.Server.Idle,
-		headerBytes: int64(p.Edge.MaxHeaderBytes)}
+	t := &connections{perAddress: c.Address, total: c.Total, trusted: p.Edge.TrustedProxies, header: p.Server.Header, idle: p.Server.Idle}
 	if c.Total > 0 && descriptors > 0 {
 		// Each may need another to the upstream.
 		t.total = min(c.Total, max(16, (int(min(descriptors, 1<<30))-reserved)/2))
@@ -286,8 +284,6 @@ func (c *conn) why() string {
 		return "body_slow"
 	case c.expired.Load() && c.fresh.Load() > 0:
 		return "header_slow"
-	case !c.rest.Load() && c.fresh.Load() > c.of.headerBytes:
-		return "header_too_large"
 	}
 	return ""
 }

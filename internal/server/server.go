@@ -118,7 +118,7 @@ func (s *Server) Serve(ctx context.Context, d *deployment.Deployment, version st
 	}()
 	go func() {
 		if s.secure != nil {
-			failed <- public.ServeTLS(listener, "", "")
+			failed <- public.Serve(shakeHands(listener, public.TLSConfig, s.plan.Server.Header, s.framing(), s.log))
 			return
 		}
 		failed <- public.Serve(wire.Listener{Listener: listener, Limits: s.framing()})

@@ -12,7 +12,7 @@ import (
 // portreeve_guard_actions_total.
 var actions = []string{
 	"rate_address", "rate_failures", "rate_limited", // too often
-	"header_count", "header_too_large", "framing_head_size", "body_too_large", "answer_too_large", "upstream_header_count", "memory_budget", // too much
+	"header_count", "framing_head_size", "body_too_large", "answer_too_large", "upstream_header_count", "memory_budget", // too much
 	"handshake_slow", "header_slow", "body_slow", "client_slow", "upstream_slow", "upstream_timeout", // too slow
 	"connections_address", "connections_total", "connection_idle", // too many
 	"h2_resets", "h2_control", "h2_continuation", "h2_header_slow", "h2_frame_slow", "h2_unread", // frames without end

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -74,6 +75,9 @@ func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 	s.unmatched(x)
 	if named, ok := r.Header[wire.Header]; ok {
 		return misframed(x, named)
+	}
+	if !sameLength(r) {
+		return final(x, http.StatusBadRequest, "length_malformed", "Content-Length is not the body's")
 	}
 	if r.Header["Upgrade"] != nil {
 		return final(x, http.StatusBadRequest, "upgrade_refused", "protocol upgrades are not offered")
@@ -252,6 +256,13 @@ func plainHost(host string) bool {
 func sameHost(r *http.Request) bool {
 	named := r.Header["Host"]
 	return len(named) == 0 || len(named) == 1 && strings.EqualFold(named[0], r.Host)
+}
+
+// sameLength refuses a Content-Length that is not the length net/http goes by: HTTP/2 ends a stream without data, whatever
+// its field says (RFC 9113 §8.1.1).
+func sameLength(r *http.Request) bool {
+	named := r.Header["Content-Length"]
+	return len(named) == 0 || len(named) > 1 || named[0] == strconv.FormatInt(r.ContentLength, 10)
 }
 
 // knownHost compares the authority with the configured hosts; a default port may be left out.

@@ -145,7 +145,7 @@ func (x *Exchange) writeProblem(w http.ResponseWriter) {
 	if no.Encoding != "" {
 		h["Accept-Encoding"] = []string{no.Encoding}
 	}
-	if no.Hangup {
+	if no.Hangup && x.Request.ProtoMajor < 2 { // of HTTP/2 one stream is spoilt, and others' requests may share the connection
 		h["Connection"] = []string{"close"}
 	}
 	w.WriteHeader(no.Status)

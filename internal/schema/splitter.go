@@ -104,9 +104,8 @@ func (s *Splitter) End(emit func(item []byte) error) error {
 	switch {
 	case s.stream == NDJSON:
 		s.err = s.endLine(emit)
-	case s.stream == JSONSeq:
-		s.err = s.endText(emit)
-	case s.stream == JSONArray && s.at != afterArray, s.stream == SSE && (s.hasData || len(s.line) > 0):
+	case s.stream == JSONSeq && s.at == inItem && len(bytes.Trim(s.held, " \t\r\n")) > 0,
+		s.stream == JSONArray && s.at != afterArray, s.stream == SSE && (s.hasData || len(s.line) > 0):
 		s.err = ErrTruncated
 	}
 	err := s.err
@@ -221,41 +220,61 @@ func (s *Splitter) lines(p []byte, emit func([]byte) error) error {
 
 const recordSeparator = 0x1e
 
-// texts cuts before each record separator, which no JSON text holds. The first byte of all is one.
+// texts finds the end of each text at the line break behind it, so that none waits for the next one's separator, and takes
+// what is no white space between them for an error. Here only brackets and quotes count.
 func (s *Splitter) texts(p []byte, emit func([]byte) error) error {
-	for len(p) > 0 {
-		if p[0] == recordSeparator {
-			if err := s.endText(emit); err != nil {
+	from := 0
+	hold := func(to int) error {
+		err := s.keep(&s.held, p[from:to]...)
+		from = to
+		return err
+	}
+	for i, c := range p {
+		switch {
+		case c == recordSeparator:
+			if s.at == inItem {
+				if err := hold(i); err != nil {
+					return err
+				}
+				if len(bytes.Trim(s.held, " \t\r\n")) > 0 {
+					return ErrTruncated // RFC 7464 §2.4: a text without its end may be half of itself
+				}
+			}
+			s.at, s.held, from = inItem, s.held[:0], i+1
+		case s.at != inItem:
+			if s.at != nextItem || !isSpace(c) {
+				return ErrFraming
+			}
+		case s.escaped:
+			s.escaped = false
+		case s.quoted:
+			s.escaped, s.quoted = c == '\\', c != '"'
+		case c == '"':
+			s.quoted = true
+		case c == '[' || c == '{':
+			s.depth++
+		case (c == ']' || c == '}') && s.depth > 0:
+			s.depth--
+		case c == '\n' && s.depth == 0:
+			if err := hold(i + 1); err != nil {
 				return err
 			}
-			s.at, p = inItem, p[1:]
-			continue
+			if len(bytes.Trim(s.held, " \t\r\n")) == 0 {
+				continue
+			}
+			if err := s.item(emit); err != nil {
+				return err
+			}
+			s.at = nextItem
 		}
-		if s.at != inItem {
-			return ErrFraming
-		}
-		end := bytes.IndexByte(p, recordSeparator)
-		if end < 0 {
-			end = len(p)
-		}
-		if err := s.keep(&s.held, p[:end]...); err != nil {
-			return err
-		}
-		p = p[end:]
 	}
-	return nil
-}
-
-// endText hands on a text. One that no line break ends may be half of itself (RFC 7464 §2.4).
-func (s *Splitter) endText(emit func([]byte) error) error {
 	if s.at != inItem {
 		return nil
 	}
-	if !bytes.HasSuffix(s.held, []byte("\n")) {
-		return ErrTruncated
-	}
-	return s.item(emit)
+	return hold(len(p))
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 func (s *Splitter) endLine(emit func([]byte) error) error {
 	line := s.line

@@ -175,6 +175,9 @@ func (b *builder) ownerIssuer(p *plan.Plan, op *plan.Operation) {
 		if s == nil {
 			return
 		}
+		if s.Certificates {
+			issuers = append(issuers, Certificates)
+		}
 		issuers = append(issuers, s.Issuers...)
 		switch {
 		case s.Keys && p.Identity.Embedded != nil:

@@ -3,6 +3,7 @@ package compile
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/portreeve/portreeve/internal/plan"
 	"github.com/portreeve/portreeve/internal/spec"
@@ -13,6 +14,9 @@ const (
 	Embedded = "embedded"
 	Keys     = "keys"
 )
+
+// Certificates is what says that a client's certificate satisfies a scheme, and the issuer of whom it proves.
+const Certificates = "certificates"
 
 func (b *builder) identity(p *plan.Plan) plan.Identity {
 	c := b.c
@@ -39,9 +43,31 @@ func (b *builder) identity(p *plan.Plan) plan.Identity {
 	for _, name := range slices.Sorted(maps.Keys(b.schemes)) {
 		if s, ok := b.scheme(name, id); ok {
 			id.Schemes = append(id.Schemes, s)
+			if s.Certificates && id.Certificates == nil {
+				id.Certificates = b.certificates(p)
+			}
 		}
 	}
 	return id
+}
+
+// certificates is the rule for clients' certificates, whose names are compared as their kind has it.
+func (b *builder) certificates(p *plan.Plan) *plan.Certificates {
+	c := b.c.Identity.Certificates
+	out := &plan.Certificates{Subject: c.Subject, Roots: p.Server.TLS.ClientCA, Source: b.source(b.c.At("identity", "certificates"))}
+	for _, name := range slices.Sorted(maps.Keys(c.Roles)) {
+		for _, role := range c.Roles[name] {
+			if _, known := b.c.Roles[role]; !known {
+				b.fault(b.c.At("identity", "certificates", "roles"), "name it under roles", "identity.certificates.roles gives %q the role %q, which is no role", name, role)
+			}
+			from := name
+			if c.Subject == "dns" {
+				from = strings.ToLower(name) // RFC 4343
+			}
+			out.RoleMap = append(out.RoleMap, plan.RoleMapping{From: from, To: role})
+		}
+	}
+	return out
 }
 
 func realm(p *plan.Plan) string {
@@ -78,8 +104,14 @@ func (b *builder) scheme(name string, id plan.Identity) (plan.Scheme, bool) {
 			s.Location = plan.InBearer
 		case declared.Type == "apiKey":
 			s.Location, s.Param = plan.Location(declared.In), declared.Param
+		case declared.Type == "mutualTLS":
+			s.Location = plan.InTLS
+			if b.c.TLS.ClientCA == "" {
+				b.fault(at, "add tls: {client_ca: clients.pem}, the roots of clients' certificates", "security scheme %q asks for client certificates, and none are believed", name)
+				return s, false
+			}
 		default:
-			b.fault(at, "use http bearer, oauth2, openIdConnect or apiKey", "security scheme %q (%s %s) cannot be enforced", name, declared.Type, declared.HTTP)
+			b.fault(at, "use http bearer, oauth2, openIdConnect, mutualTLS or apiKey", "security scheme %q (%s %s) cannot be enforced", name, declared.Type, declared.HTTP)
 			return s, false
 		}
 	}
@@ -88,13 +120,20 @@ func (b *builder) scheme(name string, id plan.Identity) (plan.Scheme, bool) {
 		mapped = b.usual(s, id)
 	}
 	for _, m := range mapped {
-		if m == Keys {
+		switch m {
+		case Keys:
 			s.Keys = true
-		} else {
+		case Certificates:
+			s.Certificates = true
+		default:
 			s.Issuers = append(s.Issuers, m)
 		}
 	}
-	if !s.Keys && len(s.Issuers) == 0 {
+	if s.Certificates != (s.Location == plan.InTLS) {
+		b.fault(at, "mutualTLS is satisfied by certificates, everything else by something else", "security scheme %q is mapped to what cannot satisfy it", name)
+		return s, false
+	}
+	if !s.Keys && !s.Certificates && len(s.Issuers) == 0 {
 		b.fault(at, "map it under identity.schemes: a list of issuer ids, embedded, or keys", "security scheme %q is satisfied by nothing", name)
 		return s, false
 	}
@@ -117,6 +156,8 @@ func (b *builder) declared(name string) *spec.Scheme {
 // token. Several issuers are not guessed among.
 func (b *builder) usual(s plan.Scheme, id plan.Identity) []string {
 	switch {
+	case s.Location == plan.InTLS:
+		return []string{Certificates}
 	case s.Location != plan.InBearer:
 		return []string{Keys}
 	case id.Embedded != nil && len(id.Issuers) == 0:

@@ -139,9 +139,16 @@ type SchemeScopes struct {
 
 // Identity is whom the gate believes.
 type Identity struct {
-	Embedded Embedded            `key:"embedded" doc:"The gate's own tokens."`
-	Issuers  []Issuer            `key:"issuers" doc:"Foreign issuers."`
-	Schemes  map[string][]string `key:"schemes" doc:"Which issuers satisfy which security scheme of the document: a list of ids, or keys for API keys."`
+	Embedded     Embedded            `key:"embedded" doc:"The gate's own tokens."`
+	Issuers      []Issuer            `key:"issuers" doc:"Foreign issuers."`
+	Certificates ClientCertificates  `key:"certificates" doc:"For whom clients' certificates speak, which satisfy mutualTLS schemes; tls.client_ca says which are believed."`
+	Schemes      map[string][]string `key:"schemes" doc:"Which issuers satisfy which security scheme of the document: a list of ids, keys for API keys, or certificates."`
+}
+
+// ClientCertificates turns a client's certificate into a caller.
+type ClientCertificates struct {
+	Subject string              `key:"subject" doc:"Which of its names is the caller's: the one DNS name, URI or e-mail address among the alternative names, the common name, or the whole subject (RFC 4514). A certificate with none of that kind, or several, proves nobody." default:"dns" enum:"dns,uri,email,common_name,subject"`
+	Roles   map[string][]string `key:"roles" doc:"Roles of a caller, by that name: {billing.internal: [employee]}."`
 }
 
 // Embedded is the gate's own issuer.

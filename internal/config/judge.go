@@ -184,7 +184,7 @@ func credential(name string) bool {
 }
 
 func (d *decoder) issuers(c *Config) {
-	ids := map[string]bool{"keys": true, "embedded": true}
+	ids := map[string]bool{"keys": true, "embedded": true, "certificates": true}
 	for i, is := range c.Identity.Issuers {
 		at := c.At("identity", "issuers")
 		if ids[is.ID] {
@@ -212,11 +212,13 @@ func (d *decoder) issuers(c *Config) {
 	for scheme, list := range c.Identity.Schemes {
 		for _, id := range list {
 			if !ids[id] || id == "embedded" && !c.EmbeddedEnabled() {
-				d.fault(c.At("identity", "schemes", scheme), "use keys, embedded or an id of identity.issuers", "identity.schemes.%s names %q, which is not configured", scheme, id)
+				d.fault(c.At("identity", "schemes", scheme), "use keys, certificates, embedded or an id of identity.issuers", "identity.schemes.%s names %q, which is not configured", scheme, id)
 			}
 		}
-		if slices.Contains(list, "keys") && len(list) > 1 {
-			d.fault(c.At("identity", "schemes", scheme), "", "identity.schemes.%s: keys stands alone", scheme)
+		for _, alone := range []string{"keys", "certificates"} {
+			if slices.Contains(list, alone) && len(list) > 1 {
+				d.fault(c.At("identity", "schemes", scheme), "", "identity.schemes.%s: %s stands alone", scheme, alone)
+			}
 		}
 	}
 }

@@ -144,6 +144,20 @@ func (r *Runtime) tokens(p *plan.Plan) (authn.Tokens, error) {
 	return t, nil
 }
 
+// clients returns what proves clients' certificates, by the roots as the file has them now; a nil interface where no
+// scheme asks for one.
+func (r *Runtime) clients(p *plan.Plan) (authn.Clients, error) {
+	rule := p.Identity.Certificates
+	if rule == nil {
+		return nil, nil
+	}
+	c, err := authn.NewCertificates(*rule, r.directory())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.Server.TLS.Source, err)
+	}
+	return c, nil
+}
+
 func (r *Runtime) directory() authn.Directory {
 	if r.Directory == nil {
 		return nil

@@ -51,6 +51,10 @@ func newStages(p *plan.Plan, r *Runtime, chains func(*plan.Operation) *exchange.
 	if err != nil {
 		return nil, err
 	}
+	clients, err := r.clients(p)
+	if err != nil {
+		return nil, err
+	}
 	transport, err := r.transport(p)
 	if err != nil {
 		return nil, err
@@ -67,7 +71,7 @@ func newStages(p *plan.Plan, r *Runtime, chains func(*plan.Operation) *exchange.
 	if s.upstream, err = upstream.New(p, upstream.Config{Transport: transport, Signer: r.assertions(), Capacity: r.capacity(p)}); err != nil {
 		return nil, err
 	}
-	s.authn = authn.New(p, r.keys(), tokens, s.guard.Failed)
+	s.authn = authn.New(p, r.keys(), tokens, clients, s.guard.Failed)
 	for _, u := range p.Unsafe {
 		if u.Name == "unsafe_observe" {
 			s.observe = u.Until

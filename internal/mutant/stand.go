@@ -87,9 +87,13 @@ func prepare(p *plan.Plan, data string) {
 	if p.Identity.Embedded == nil {
 		p.Identity.Embedded = &plan.Embedded{Issuer: "https://mutant.invalid", Audience: "mutant", Lifetime: time.Hour}
 	}
-	p.Identity.Issuers = nil
+	p.Identity.Issuers, p.Identity.Certificates = nil, nil
 	for i := range p.Identity.Schemes {
-		if sc := &p.Identity.Schemes[i]; !sc.Keys {
+		sc := &p.Identity.Schemes[i]
+		if sc.Certificates {
+			sc.Certificates, sc.Location = false, plan.InBearer
+		}
+		if !sc.Keys {
 			sc.Issuers = []string{embedded}
 		}
 	}

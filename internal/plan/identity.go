@@ -8,10 +8,11 @@ import (
 
 // Identity says whom the gate believes.
 type Identity struct {
-	Realm    string    `json:"realm"`
-	Embedded *Embedded `json:"embedded"` // nil: the gate issues no tokens of its own
-	Issuers  []Issuer  `json:"issuers"`
-	Schemes  []Scheme  `json:"schemes"` // sorted by name; every scheme that an operation names is here
+	Realm        string        `json:"realm"`
+	Embedded     *Embedded     `json:"embedded"` // nil: the gate issues no tokens of its own
+	Issuers      []Issuer      `json:"issuers"`
+	Certificates *Certificates `json:"certificates"` // nil: no scheme is satisfied by one
+	Schemes      []Scheme      `json:"schemes"`      // sorted by name; every scheme that an operation names is here
 }
 
 // Scheme returns the scheme of that name, nil when unknown.
@@ -50,6 +51,14 @@ type Issuer struct {
 	Source      Source        `json:"source"`
 }
 
+// Certificates says for whom clients' certificates speak. They are judged by the roots of Server.TLS.ClientCA.
+type Certificates struct {
+	Subject string        `json:"subject"` // "dns", "uri", "email", "common_name" or "subject": which name is the caller's
+	Roots   string        `json:"roots"`   // PEM file
+	RoleMap []RoleMapping `json:"role_map"`
+	Source  Source        `json:"source"`
+}
+
 // RoleMapping turns a foreign role into ours.
 type RoleMapping struct {
 	From string `json:"from"`
@@ -64,14 +73,16 @@ const (
 	InHeader Location = "header"
 	InQuery  Location = "query"
 	InCookie Location = "cookie"
+	InTLS    Location = "tls" // the connection's client certificate (OpenAPI's mutualTLS)
 )
 
 // Scheme is one of the document's security schemes and what satisfies it.
 type Scheme struct {
-	Name     string   `json:"name"`
-	Location Location `json:"location"`
-	Param    string   `json:"param"`   // header, query or cookie name
-	Keys     bool     `json:"keys"`    // satisfied by an API key of this gate
-	Issuers  []string `json:"issuers"` // or by a token of one of these, by id; "embedded" is our own
-	Source   Source   `json:"source"`
+	Name         string   `json:"name"`
+	Location     Location `json:"location"`
+	Param        string   `json:"param"`        // header, query or cookie name
+	Keys         bool     `json:"keys"`         // satisfied by an API key of this gate
+	Certificates bool     `json:"certificates"` // by the client's certificate
+	Issuers      []string `json:"issuers"`      // or by a token of one of these, by id; "embedded" is our own
+	Source       Source   `json:"source"`
 }

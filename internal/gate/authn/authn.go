@@ -35,6 +35,11 @@ type Tokens interface {
 	Token(x *exchange.Exchange, issuers []string, text string) (access.Principal, error)
 }
 
+// Clients proves the certificate of a connection. Its error is the fine reason.
+type Clients interface {
+	Client(x *exchange.Exchange) (access.Principal, error)
+}
+
 // Unavailable is implemented by an error that says nothing of the credential, only that it cannot be judged now.
 type Unavailable interface{ Unavailable() bool }
 
@@ -44,12 +49,14 @@ type Stage struct {
 	metadata string // URL of the protected resource metadata (RFC 9728), "" when unknown
 	keys     Keys
 	tokens   Tokens
+	clients  Clients
 	failed   func(*exchange.Exchange)
 }
 
-// New returns the stage. keys or tokens may be nil where no scheme needs them; failed is told of every bad credential.
-func New(p *plan.Plan, keys Keys, tokens Tokens, failed func(*exchange.Exchange)) *Stage {
-	s := &Stage{identity: &p.Identity, keys: keys, tokens: tokens, failed: failed}
+// New returns the stage. keys, tokens or clients may be nil where no scheme needs them; failed is told of every bad
+// credential.
+func New(p *plan.Plan, keys Keys, tokens Tokens, clients Clients, failed func(*exchange.Exchange)) *Stage {
+	s := &Stage{identity: &p.Identity, keys: keys, tokens: tokens, clients: clients, failed: failed}
 	if p.PublicURL != "" {
 		s.metadata = p.PublicURL + "/.well-known/oauth-protected-resource"
 	}
@@ -88,7 +95,11 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 			if sc.Keys && s.keys == nil {
 				return exchange.Step{}, fmt.Errorf("%s: scheme %q needs API keys, and no store holds any", op.Security.Source, want.Scheme)
 			}
-			if !sc.Keys && (s.tokens == nil || len(sc.Issuers) == 0) {
+			if sc.Certificates {
+				if s.clients == nil {
+					return exchange.Step{}, fmt.Errorf("%s: scheme %q needs client certificates, and no roots for them are known", op.Security.Source, want.Scheme)
+				}
+			} else if !sc.Keys && (s.tokens == nil || len(sc.Issuers) == 0) {
 				return exchange.Step{}, fmt.Errorf("%s: scheme %q has no issuer", op.Security.Source, want.Scheme)
 			}
 			if !slices.Contains(r.schemes, sc) {
@@ -108,7 +119,7 @@ func (s *Stage) public(op *plan.Operation) (exchange.Step, error) {
 	}
 	r := &rule{Stage: s, security: &op.Security}
 	for i := range s.identity.Schemes {
-		if sc := &s.identity.Schemes[i]; !sc.Keys || s.keys != nil {
+		if sc := &s.identity.Schemes[i]; (!sc.Keys || s.keys != nil) && (!sc.Certificates || s.clients != nil) {
 			r.schemes = append(r.schemes, sc)
 		}
 	}
@@ -118,11 +129,15 @@ func (s *Stage) public(op *plan.Operation) (exchange.Step, error) {
 }
 
 // challenges writes the WWW-Authenticate values once (RFC 6750 §3, RFC 9728 §5.1). API keys have no registered scheme;
-// the private one "ApiKey" names the place.
+// the private one "ApiKey" names the place. Nor have client certificates: "ClientCertificate" is private as well.
 func (r *rule) challenges() {
 	for _, sc := range r.schemes {
 		base := fmt.Sprintf(`Bearer realm="%s"`, r.identity.Realm)
-		if sc.Location != plan.InBearer {
+		switch sc.Location {
+		case plan.InBearer:
+		case plan.InTLS:
+			base = fmt.Sprintf(`ClientCertificate realm="%s"`, r.identity.Realm)
+		default:
 			base = fmt.Sprintf(`ApiKey realm="%s", in="%s", name="%s"`, r.identity.Realm, sc.Location, sc.Param)
 		}
 		missing, invalid := base, base
@@ -268,8 +283,11 @@ func (r *rule) satisfy(x *exchange.Exchange) bool {
 }
 
 func (r *rule) prove(x *exchange.Exchange, sc *plan.Scheme, text string) (access.Principal, error) {
-	if sc.Keys {
+	switch {
+	case sc.Keys:
 		return r.keys.Key(text, x.Peer, x.Now)
+	case sc.Certificates:
+		return r.clients.Client(x)
 	}
 	return r.tokens.Token(x, sc.Issuers, text)
 }
@@ -312,6 +330,11 @@ func present(x *exchange.Exchange, sc *plan.Scheme) (string, presence) {
 			return "", malformed
 		}
 		return token, shown
+	case plan.InTLS:
+		if x.Request.TLS == nil || len(x.Request.TLS.PeerCertificates) == 0 {
+			return "", absent
+		}
+		return "", shown
 	case plan.InHeader:
 		return single(x.Request.Header.Values(sc.Param))
 	case plan.InQuery:

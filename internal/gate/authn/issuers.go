@@ -115,6 +115,9 @@ func (t *Issuers) Token(x *exchange.Exchange, among []string, text string) (acce
 		if err != nil {
 			return access.Principal{}, err
 		}
+		if err := bound(c.All, x.Request.TLS); err != nil {
+			return access.Principal{}, err
+		}
 		if err := t.standing(is.id, c, x.Now); err != nil {
 			return access.Principal{}, err
 		}

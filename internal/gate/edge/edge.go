@@ -94,6 +94,11 @@ func (s *Stage) enter(x *exchange.Exchange) exchange.Verdict {
 	if !s.knownHost(r.Host) {
 		return refuse(x, http.StatusMisdirectedRequest, "host_unknown", "this host is not served here")
 	}
+	if r.TLS != nil && r.TLS.ServerName != "" && !namesHost(r.TLS.ServerName, r.Host) {
+		// A connection is made to one name, and what was shown there was shown for it (RFC 9110 §7.4). Clients that
+		// join several names on one connection ask again on another (RFC 9113 §9.1.2).
+		return refuse(x, http.StatusMisdirectedRequest, "host_not_sni", "this connection was made to another host")
+	}
 	if why := judgeHeaders(r.Header, s.rule.MaxHeaders); why != "" {
 		status := http.StatusBadRequest
 		if why == "header_count" {
@@ -122,6 +127,15 @@ func misframed(x *exchange.Exchange, named []string) exchange.Verdict {
 	fault, status := wire.Known(strings.Join(named, ","))
 	return x.Refuse(exchange.Refusal{Status: status, Reason: problem.InvalidRequest, Fine: access.Reason(fault),
 		Detail: "the request is not framed as HTTP/1.1 is (RFC 9112)", Hangup: true})
+}
+
+// namesHost reports whether a name of TLS's server name indication is the host of an authority, whatever its port.
+func namesHost(sni, authority string) bool {
+	host := authority
+	if i := strings.LastIndexByte(authority, ':'); i >= 0 {
+		host = authority[:i]
+	}
+	return strings.EqualFold(sni, host)
 }
 
 // match finds the operation. A preflight is matched as the request it asks for (Fetch, "CORS-preflight request").

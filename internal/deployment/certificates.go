@@ -84,6 +84,7 @@ func (d *Deployment) Look(ctx context.Context) {
 	switch {
 	case err == nil:
 		f.sum, f.told = seen, false
+		d.probe.aim(p)
 		d.Note(ctx, "trust.renewed", "renewed roots and client certificates were taken over")
 	case seen != f.suspect:
 		f.suspect, f.told = seen, false

@@ -1,6 +1,8 @@
 package deployment
 
 import (
+	"crypto/tls"
+	"errors"
 	"net"
 	"net/url"
 	"slices"
@@ -10,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/portreeve/portreeve/internal/certificate"
+	"github.com/portreeve/portreeve/internal/gate/upstream"
 	"github.com/portreeve/portreeve/internal/plan"
 )
 
@@ -20,7 +23,7 @@ type Health struct {
 	Version      string              `json:"version"`
 	Database     string              `json:"database"` // "ok", "stale", "none"
 	Cache        string              `json:"cache"`    // "memory"
-	Upstream     string              `json:"upstream"` // "ok", "unreachable", "failing" (the breaker is open), "none"
+	Upstream     string              `json:"upstream"` // "ok", "unreachable", "untrusted" (its certificate), "failing" (the breaker is open), "none"
 	Ledger       string              `json:"ledger"`   // "ok", "failed"
 	Plan         string              `json:"plan"`
 	Certificates []certificate.State `json:"certificates"` // of the public listener
@@ -88,7 +91,7 @@ func (d *Deployment) Health(version string) Health {
 	var failing bool
 	h.Certificates, failing = d.certificates()
 	switch {
-	case h.Upstream == "unreachable" || h.Upstream == "failing" || h.Database == "stale":
+	case h.Upstream == "unreachable" || h.Upstream == "untrusted" || h.Upstream == "failing" || h.Database == "stale":
 		h.Status = "unavailable"
 	case h.Ledger != "ok" || h.Database == "failing" || failing || slices.ContainsFunc(h.Certificates, func(c certificate.State) bool { return c.Word != certificate.Good }):
 		h.Status = "degraded"
@@ -102,8 +105,8 @@ func (d *Deployment) Ready() (missing []string) {
 	if d.draining.Load() {
 		missing = append(missing, "draining")
 	}
-	if h.Upstream == "unreachable" {
-		missing = append(missing, "upstream unreachable")
+	if h.Upstream == "unreachable" || h.Upstream == "untrusted" {
+		missing = append(missing, "upstream "+h.Upstream)
 	}
 	if h.Upstream == "failing" {
 		missing = append(missing, "upstream does not answer")
@@ -128,7 +131,8 @@ func (d *Deployment) word() string {
 // probe asks whether the upstream takes connections.
 type probe struct {
 	mu      sync.Mutex
-	address string // "": there is none
+	address string      // "": there is none
+	secure  *tls.Config // nil: plain HTTP
 	at      time.Time
 	last    string
 }
@@ -142,7 +146,7 @@ func newProbe(p *plan.Plan) *probe {
 func (p *probe) aim(to *plan.Plan) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.address, p.at = "", time.Time{}
+	p.address, p.secure, p.at = "", nil, time.Time{}
 	u, err := url.Parse(to.Upstream.URL)
 	if err != nil || u.Host == "" {
 		return
@@ -152,6 +156,14 @@ func (p *probe) aim(to *plan.Plan) {
 		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
 	}
 	p.address = net.JoinHostPort(u.Hostname(), port)
+	if u.Scheme != "https" {
+		return
+	}
+	if c, err := upstream.TLS(&to.Upstream); err == nil { // that there is no error, the gate has asked when it was bound
+		if p.secure = c; c.ServerName == "" {
+			c.ServerName = u.Hostname()
+		}
+	}
 }
 
 func (p *probe) ask(now time.Time) string {
@@ -165,9 +177,21 @@ func (p *probe) ask(now time.Time) string {
 	}
 	p.at, p.last = now, "unreachable"
 	c, err := net.DialTimeout("tcp", p.address, time.Second)
-	if err == nil {
-		c.Close()
+	if err != nil {
+		return p.last
+	}
+	defer c.Close()
+	if p.secure == nil {
 		p.last = "ok"
+		return p.last
+	}
+	_ = c.SetDeadline(time.Now().Add(time.Second))
+	var untrusted *tls.CertificateVerificationError
+	switch err := tls.Client(c, p.secure).Handshake(); {
+	case err == nil:
+		p.last = "ok"
+	case errors.As(err, &untrusted):
+		p.last = "untrusted"
 	}
 	return p.last
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/portreeve/portreeve/internal/certificate"
 	"github.com/portreeve/portreeve/internal/gate/audit"
 	"github.com/portreeve/portreeve/internal/gate/authn"
 	"github.com/portreeve/portreeve/internal/gate/exchange"
@@ -47,8 +48,8 @@ type Runtime struct {
 	stopped   chan struct{}
 
 	mu         sync.Mutex
-	remotes    map[string]*jose.Verifier // issuers whose keys are fetched, by the plan's rule for them
-	transports map[string]http.RoundTripper
+	remotes    map[string]*jose.Verifier    // issuers whose keys are fetched, by the plan's rule for them
+	transports map[string]http.RoundTripper // of the upstream as it was last met
 	capacities map[string]*upstream.Capacity
 }
 
@@ -193,15 +194,21 @@ func (r *Runtime) transport(p *plan.Plan) (http.RoundTripper, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	k := p.Upstream.URL + "\x00" + p.Upstream.CA + "\x00" + p.Upstream.Timeout.String()
-	if t := r.transports[k]; t != nil && p.Upstream.CA == "" {
+	u := &p.Upstream
+	k := fmt.Sprintf("%q %v %x", []string{u.URL, u.CA, u.Client.Cert, u.Client.Key, u.Name}, u.Timeout, certificate.Sum(u.CA, u.Client.Cert, u.Client.Key))
+	if t := r.transports[k]; t != nil {
 		return t, nil
 	}
-	t, err := upstream.NewTransport(&upstream.TLS{CA: p.Upstream.CA}, p.Upstream.Timeout)
-	if err == nil {
-		r.transports[k] = t
+	t, err := upstream.NewTransport(u)
+	if err != nil {
+		return nil, err
 	}
-	return t, err
+	for old, connections := range r.transports { // what was trusted by other roots is not used again
+		(&http.Client{Transport: connections}).CloseIdleConnections()
+		delete(r.transports, old)
+	}
+	r.transports[k] = t
+	return t, nil
 }
 
 // capacity returns what is known of how much the plan's upstream bears; it stays while the rule for it stays.

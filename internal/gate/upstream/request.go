@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,26 +15,6 @@ import (
 
 	"github.com/portreeve/portreeve/internal/gate/exchange"
 )
-
-// TLS is how the upstream's certificate is verified; nil uses the system's roots.
-type TLS struct {
-	CA string // PEM file of the roots that are trusted instead of the system's
-}
-
-func (t *TLS) config() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("reading upstream.ca: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("upstream.ca %s holds no certificate", t.CA)
-		}
-	}
-	return c, nil
-}
 
 // request builds what the upstream sees: the canonical request, less everything hop-by-hop, less credentials, plus who
 // is calling.

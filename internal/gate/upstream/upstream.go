@@ -13,6 +13,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -101,7 +102,12 @@ func New(p *plan.Plan, c Config) (*Stage, error) {
 
 // NewTransport returns the tuned standard transport: no proxy from the environment, no transparent decompression, every
 // wait bounded.
-func NewTransport(tlsConfig *TLS, timeout time.Duration) (http.RoundTripper, error) {
+func NewTransport(u *plan.Upstream) (*http.Transport, error) {
+	secure, err := TLS(u)
+	if err != nil {
+		return nil, err
+	}
+	timeout := u.Timeout
 	t := &http.Transport{
 		Proxy:                  nil,
 		DialContext:            (&net.Dialer{Timeout: min(timeout, 5*time.Second), KeepAlive: 30 * time.Second}).DialContext,
@@ -117,13 +123,7 @@ func NewTransport(tlsConfig *TLS, timeout time.Duration) (http.RoundTripper, err
 		Protocols:              new(http.Protocols),
 	}
 	t.Protocols.SetHTTP1(true)
-	if tlsConfig != nil {
-		c, err := tlsConfig.config()
-		if err != nil {
-			return nil, err
-		}
-		t.TLSClientConfig = c
-	}
+	t.TLSClientConfig = secure
 	return t, nil
 }
 
@@ -146,10 +146,28 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 	}
 	rule := "answers " + strings.Join(statuses, ", ") + s.bounds()
 	if s.rule.URL != "" {
-		rule = s.rule.URL + s.rule.BasePath + "; " + rule
+		rule = s.rule.URL + s.rule.BasePath + s.trust() + "; " + rule
 	}
 	c := s.call(op.Method + " " + op.Path)
 	return exchange.Step{Stage: Name, Rule: rule, Source: op.Source, Controls: controls, Enter: c.enter, Head: c.head}, nil
+}
+
+// trust says how the upstream is known, and how it knows the gate.
+func (s *Stage) trust() string {
+	if s.scheme != "https" {
+		return ""
+	}
+	says := ", its certificate verified by the system's roots"
+	if s.rule.CA != "" {
+		says = ", its certificate verified by " + filepath.Base(s.rule.CA)
+	}
+	if s.rule.Name != "" {
+		says += " as " + s.rule.Name
+	}
+	if s.rule.Client.Cert != "" {
+		says += ", a client certificate shown"
+	}
+	return says
 }
 
 // Answer sends the request and copies the answer into the sink. It implements exchange.Origin.
@@ -278,7 +296,7 @@ func (s *Stage) failed(x *exchange.Exchange, ctx context.Context, sent *sentBody
 	case context.Cause(ctx) == errTimeout, errors.As(err, &timeout) && timeout.Timeout():
 		return x.Refuse(exchange.Refusal{Status: http.StatusGatewayTimeout, Reason: problem.Upstream, Fine: "upstream_timeout", Cause: errTimeout})
 	}
-	return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "upstream_unreachable", Cause: loggable(err)})
+	return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: failure(err), Cause: loggable(err)})
 }
 
 var errMalformed = errors.New("the connection to the upstream broke, or its answer is not HTTP")

@@ -61,6 +61,7 @@ type explanation struct {
 	Source    plan.Source        `json:"source"`
 	Record    plan.Record        `json:"record"`
 	Steps     []explainedStep    `json:"steps"`
+	Accepts   []explainedBody    `json:"accepts"`
 	Delivery  []explainedAnswers `json:"delivery"`
 }
 
@@ -77,12 +78,13 @@ type explainedAnswers struct {
 	Status   string        `json:"status"`
 	Media    string        `json:"media"` // "" where no body is declared
 	Delivery plan.Delivery `json:"delivery"`
+	Judged   string        `json:"judged"` // for people
 }
 
 func explanationOf(c *exchange.Chain) explanation {
 	op := c.Op
 	e := explanation{Schema: "portreeve/explain/v1", Operation: op.ID, Method: op.Method, Path: op.Path, Source: op.Source, Record: op.Record,
-		Delivery: []explainedAnswers{}}
+		Accepts: bodiesOf(op), Delivery: []explainedAnswers{}}
 	for _, step := range c.Steps {
 		x := explainedStep{step.Stage, step.Rule, step.Source, step.Absent, step.Observe, []string{}}
 		for _, id := range step.Controls {
@@ -92,10 +94,11 @@ func explanationOf(c *exchange.Chain) explanation {
 	}
 	for _, a := range op.Answers {
 		if len(a.Media) == 0 {
-			e.Delivery = append(e.Delivery, explainedAnswers{a.Status, "", plan.Empty})
+			e.Delivery = append(e.Delivery, explainedAnswers{a.Status, "", plan.Empty, "none leaves"})
 		}
-		for _, m := range a.Media {
-			e.Delivery = append(e.Delivery, explainedAnswers{a.Status, m.Type, m.Delivery})
+		for k := range a.Media {
+			m := &a.Media[k]
+			e.Delivery = append(e.Delivery, explainedAnswers{a.Status, m.Type, m.Delivery, howJudged(m)})
 		}
 	}
 	return e
@@ -128,12 +131,15 @@ func explainChain(s Streams, method, path string, c *exchange.Chain) error {
 	}
 	fmt.Fprintf(w, "\t\t\t\n")
 	fmt.Fprintf(w, "\trecord\t%s\t\n", e.Record)
+	for _, a := range e.Accepts {
+		fmt.Fprintf(w, "\taccepts\t%s: %s\t\n", a.Media, a.Judged)
+	}
 	for _, d := range e.Delivery {
-		media := d.Media
-		if media == "" {
-			media = "no body"
+		if d.Media == "" {
+			fmt.Fprintf(w, "\tdelivery\t%s no body: %s\t\n", d.Status, d.Delivery)
+			continue
 		}
-		fmt.Fprintf(w, "\tdelivery\t%s %s: %s\t\n", d.Status, media, d.Delivery)
+		fmt.Fprintf(w, "\tdelivery\t%s %s: %s (%s)\t\n", d.Status, d.Media, d.Delivery, d.Judged)
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("printing the steps: %w", err)

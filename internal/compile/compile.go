@@ -149,6 +149,7 @@ func (b *builder) plan() *plan.Plan {
 		}
 	}
 	b.own(p)
+	b.schemas(p)
 	for i, op := range p.Operations {
 		op.Index = i
 	}

@@ -155,6 +155,20 @@ func nameOf(step string) string {
 	return unescapePointer(step[1:])
 }
 
+// Check reports, as a *CompileError, whether the schema at a pointer could be compiled.
+func (s *Set) Check(pointer string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sealed {
+		return &CompileError{pointer, "the set is sealed"}
+	}
+	p, err := s.locate(pointer)
+	if err == nil {
+		_, err = s.lower(p)
+	}
+	return err
+}
+
 // Seal ends compiling: the document is forgotten, and what is only of use while programs are made. The programs stay.
 func (s *Set) Seal() {
 	s.mu.Lock()

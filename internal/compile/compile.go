@@ -140,6 +140,9 @@ func (b *builder) plan() *plan.Plan {
 			p.Unsafe = append(p.Unsafe, plan.Switch{Name: "unsafe_unjudged", Reason: op.Ext.Unjudged, Source: b.source(op.Ext.UnjudgedAt)})
 		}
 	}
+	for _, u := range b.d.Patterns {
+		p.Unsafe = append(p.Unsafe, plan.Switch{Name: "unsafe_pattern", Reason: u.Reason, Source: b.source(u.At)})
+	}
 	b.operations(p)
 	p.Identity = b.identity(p)
 	for _, op := range p.Operations {

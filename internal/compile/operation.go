@@ -283,9 +283,11 @@ func (b *builder) unjudged(op *spec.Operation, m spec.Media) plan.Delivery {
 	return plan.Relay
 }
 
-// ruled reports whether a schema reaches an x-portreeve.
+// ruled reports whether a schema reaches an x-portreeve that says something of its value.
 func (b *builder) ruled(n *tree.Node, seen map[*tree.Node]bool) bool {
-	return b.reaches(n, seen, func(*tree.Node) bool { return true })
+	return b.reaches(n, seen, func(x *tree.Node) bool {
+		return slices.ContainsFunc(x.Members, func(m tree.Member) bool { return m.Name != "unsafe_pattern" })
+	})
 }
 
 // accepted is the rule of a request's bodies of one media type.

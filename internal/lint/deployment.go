@@ -57,6 +57,23 @@ func unsafeSwitch(name string) func(*search) {
 	}
 }
 
+// unsafePattern lists the patterns of the document that may pass where they cannot be enforced.
+func unsafePattern(s *search) {
+	s.look()
+	for _, u := range s.Document.Patterns {
+		s.find(found{at: u.At, key: u.At.String()}, "unsafe_pattern lets a text pass unjudged: %q", u.Reason)
+	}
+}
+
+func unsafeUnjudged(s *search) {
+	s.look()
+	for _, op := range s.Document.Operations {
+		if op.Ext.Unjudged != "" {
+			s.find(found{at: op.Ext.UnjudgedAt, pointer: op.Pointer + "/x-portreeve/unsafe_unjudged", op: op}, "unsafe_unjudged lets bodies pass unjudged: %q", op.Ext.Unjudged)
+		}
+	}
+}
+
 func connectionsUnshared(s *search) {
 	s.look()
 	if c := s.Config.Limits.Connections; c.Address > c.Total/2 {

@@ -174,3 +174,31 @@ func TestASealedSetCompilesNothing(t *testing.T) {
 		t.Error("a program lost its rules")
 	}
 }
+
+// A pattern that cannot be enforced stops the start unless the document says why not; one that can is enforced either way.
+func TestUnsafePattern(t *testing.T) {
+	const switched = `"x-portreeve":{"unsafe_pattern":{"reason":"it came so"}}`
+	for text, want := range map[string]string{
+		`{"pattern":"^(a)\\1"}`:                                          "cannot be enforced",
+		`{"pattern":"^(a)\\1",` + switched + `}`:                         "",
+		`{"patternProperties":{"^(a)\\1":{}},` + switched + `}`:          "cannot be enforced",
+		`{"pattern":"^(a)\\1","x-portreeve":{"unsafe_pattern":{}}}`:      "wants a reason",
+		`{"items":{"pattern":"^(a)\\1"},` + switched + `}`:               "cannot be enforced",
+		`{"pattern":"^b$","minLength":9,"maxLength":9,` + switched + `}`: "",
+	} {
+		set, err := NewSet([]byte(text), OpenAPI31)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := set.Compile("", Options{Direction: Response, Undeclared: Drop})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+		if err == nil && (!p.Plain() || len(p.Fields()) > 0) {
+			t.Errorf("%s: the switch became a field rule", text)
+		}
+		if err == nil && (p.Validate([]byte(`"bbbbbbbbb"`)) == nil) != strings.Contains(text, `\\1`) {
+			t.Errorf("%s: judged otherwise", text)
+		}
+	}
+}

@@ -359,7 +359,9 @@ func (r *reader) pattern(at ref, source string) pattern {
 	if !known {
 		var err error
 		if p, err = compilePattern(strings.Clone(source)); err != nil {
-			r.fail(at, "%v", err)
+			if x := r.tree.member(r.at, "x-portreeve"); r.keyword != "pattern" || x == 0 || r.tree.member(x, unsafePattern) == 0 {
+				r.fail(at, "%v", err)
+			}
 			return pattern{}
 		}
 		r.set.patterns[p.source] = p

@@ -27,6 +27,9 @@ type rule struct {
 
 var classes = []string{"public", "internal", "personal", "sensitive", "cardholder", "secret"}
 
+// unsafePattern is a member of x-portreeve that lets a pattern pass that cannot be enforced: {reason: …}.
+const unsafePattern = "unsafe_pattern"
+
 // readRule reads x-portreeve strictly: a rule that is misspelt would protect nothing.
 func readRule(v any) (*rule, error) {
 	x, ok := v.(map[string]any)
@@ -37,6 +40,12 @@ func readRule(v any) (*rule, error) {
 	class := ""
 	texts := map[string]*string{"class": &class, "permission": &r.permission, "mask": &r.maskName, "unmask": &r.unmask}
 	for name, v := range x {
+		if name == unsafePattern { // it is of the pattern, not of the value
+			if reason, _ := v.(map[string]any)["reason"].(string); strings.TrimSpace(reason) == "" {
+				return nil, fmt.Errorf("x-portreeve.%s wants a reason", name)
+			}
+			continue
+		}
 		field := texts[name]
 		text, isText := v.(string)
 		flag, isFlag := v.(bool)
@@ -50,6 +59,9 @@ func readRule(v any) (*rule, error) {
 		default:
 			return nil, fmt.Errorf("x-portreeve has no field %q", name)
 		}
+	}
+	if *r == (rule{}) && class == "" && len(x) > 0 {
+		return nil, nil
 	}
 	r.class = class
 	if r.class != "" && !slices.Contains(classes, r.class) {

@@ -103,7 +103,8 @@ var extensions = map[string]rule{
 	"Schema": {kind: tree.Object, members: map[string]rule{
 		"class":      {kind: tree.String, values: []string{"public", "internal", "personal", "sensitive", "cardholder", "secret"}},
 		"permission": permission, "unmask": permission, "owner_may": {kind: tree.Bool},
-		"mask": {kind: tree.String, values: []string{"last4", "email", "full"}},
+		"mask":           {kind: tree.String, values: []string{"last4", "email", "full"}},
+		"unsafe_pattern": {kind: tree.Object, members: map[string]rule{"reason": withMust(words)}},
 	}},
 }
 
@@ -127,6 +128,9 @@ func (w *walker) extension(m tree.Member, kind string) {
 	w.obey(m.Value, extensionName, r)
 	if kind == "Schema" && m.Value.Get("unmask") != nil && m.Value.Get("mask") == nil {
 		w.add(m.At, "add mask: last4, email or full", "x-portreeve.unmask without mask shows the value to everybody")
+	}
+	if u := m.Value.Get("unsafe_pattern"); kind == "Schema" && u != nil {
+		w.unenforced = append(w.unenforced, Unenforced{u.Get("reason").Str(), u.At})
 	}
 }
 

@@ -32,6 +32,7 @@ func (r *reader) document() {
 		return
 	}
 	d, root := r.doc, r.root
+	d.Patterns = w.unenforced
 	if self := root.Get("$self"); self != nil && strings.Contains(self.Text, "#") {
 		r.add(self.At, "", "$self has a fragment")
 	}

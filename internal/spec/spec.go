@@ -30,10 +30,17 @@ type Document struct {
 	Schemes    []Scheme
 	Operations []*Operation  // in the document's order
 	Ext        Extension     // x-portreeve of the document as a whole
+	Patterns   []Unenforced  // patterns that need not be enforced (unsafe_pattern)
 	Warnings   []*tree.Error // ugly, but permitted
 
 	root      *tree.Node
 	unbundled Errors // warnings of before any overlay
+}
+
+// Unenforced is a pattern that may pass where it cannot be enforced, and why.
+type Unenforced struct {
+	Reason string
+	At     tree.Position
 }
 
 // Is30 reports whether schemas follow OpenAPI 3.0's dialect.

@@ -19,6 +19,8 @@ type walker struct {
 	need    map[string][]string   // by kind
 	queue   []job                 // what references lead to, so that a long chain needs no deep stack
 	schemas []*tree.Node
+
+	unenforced []Unenforced
 }
 
 type job struct {

@@ -3,7 +3,6 @@
 package compile
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -122,6 +121,12 @@ func (b *builder) plan() *plan.Plan {
 	p.CORS = plan.CORS{Origins: c.CORS.AllowOrigins, Credentials: c.CORS.AllowCredentials, MaxAge: c.CORS.MaxAge, Expose: c.CORS.Expose, Source: b.source(c.At("cors"))}
 	p.Guard = plan.Guard{Address: b.limit("address", c.Limits.Address, "limits", "address"), Failures: b.limit("failures", c.Limits.Failures, "limits", "failures"), Connections: b.connections()}
 	p.Upstream = b.upstream()
+	if d := c.DecisionPoint; d.URL != "" {
+		p.DecisionPoint = &plan.DecisionPoint{URL: strings.TrimRight(d.URL, "/"), Timeout: d.Timeout, Token: d.Token, Source: b.source(c.At("decision_point"))}
+		if d.Token.File != "" {
+			p.DecisionPoint.Token.File = b.at(d.Token.File)
+		}
+	}
 	p.Audit = plan.Audit{Dir: b.at(c.Audit.Dir), Queue: c.Audit.Queue}
 	if c.Audit.Dir == "" {
 		p.Audit.Dir = filepath.Join(p.Server.Data, "audit")
@@ -146,11 +151,12 @@ func (b *builder) plan() *plan.Plan {
 	b.operations(p)
 	p.Identity = b.identity(p)
 	for _, op := range p.Operations {
-		b.ownerIssuer(p, op)
+		b.ownerIssuers(p, op)
 		if len(op.Limits) > maxLimits {
 			b.fault(tree.Position{File: b.d.File}, "remove some", "%s %s has %d limits; at most %d are decided at once", op.Method, op.Path, len(op.Limits), maxLimits)
 		}
 	}
+	p.Coverage = Coverage(p.Operations...)
 	b.own(p)
 	b.schemas(p)
 	for i, op := range p.Operations {
@@ -167,61 +173,6 @@ func (b *builder) plan() *plan.Plan {
 
 // maxLimits is how many limits of one operation the meter decides at once.
 const maxLimits = 8
-
-// ownerIssuer settles whose subjects own the objects of an operation. Two issuers may know different people by one
-// subject, so that where more than one could prove the caller it must be said.
-func (b *builder) ownerIssuer(p *plan.Plan, op *plan.Operation) {
-	if op.Object == nil {
-		return
-	}
-	var issuers []string
-	add := func(s *plan.Scheme) {
-		if s == nil {
-			return
-		}
-		if s.Certificates {
-			issuers = append(issuers, Certificates)
-		}
-		issuers = append(issuers, s.Issuers...)
-		switch {
-		case s.Keys && p.Identity.Embedded != nil:
-			issuers = append(issuers, Embedded) // a key that a user owns speaks for the user
-		case s.Keys:
-			issuers = append(issuers, Keys)
-		}
-	}
-	for _, alt := range op.Security.Alternatives {
-		for _, want := range alt {
-			add(p.Identity.Scheme(want.Scheme))
-		}
-	}
-	if op.Security.Public {
-		for i := range p.Identity.Schemes {
-			add(&p.Identity.Schemes[i])
-		}
-	}
-	slices.Sort(issuers)
-	issuers = slices.Compact(issuers)
-	switch {
-	case op.Object.Issuer == "" && len(issuers) == 1:
-		op.Object.Issuer = issuers[0]
-	case op.Object.Issuer == "":
-		b.fault(b.objectAt(op), "object: {issuer: …}, one of "+strings.Join(append(issuers, Keys), ", "),
-			"%s %s: subjects of %s could own the object; the same subject may be another person there", op.Method, op.Path, cmp.Or(strings.Join(issuers, " and of "), "nobody"))
-	case !slices.Contains(append(issuers, Keys), op.Object.Issuer):
-		b.fault(b.objectAt(op), "one of "+strings.Join(append(issuers, Keys), ", "), "%s %s: object.issuer %q proves no caller of it", op.Method, op.Path, op.Object.Issuer)
-	}
-}
-
-// objectAt is where the object of an operation was written.
-func (b *builder) objectAt(op *plan.Operation) tree.Position {
-	for _, o := range b.d.Operations {
-		if o.Method == op.Method && o.Path == op.Path && o.Ext.Object != nil {
-			return o.Ext.Object.At
-		}
-	}
-	return tree.Position{File: b.d.File}
-}
 
 func (b *builder) server() plan.Server {
 	c := b.c

@@ -65,7 +65,7 @@ func (b *builder) operation(op *spec.Operation) *plan.Operation {
 		out.Request.Body = body
 	}
 	out.Answers = b.answers(op)
-	out.Object = b.object(op)
+	b.objects(op, out)
 	out.Record = b.record(op, out)
 	if o := b.c.UnsafeObserve; o != nil {
 		out.Observe = o.Steps
@@ -332,95 +332,8 @@ func (b *builder) acceptance(op *spec.Operation, m spec.Media) plan.Delivery {
 	return plan.Relay
 }
 
-// declaredParameter: what an ownership rule reads of a request must be a declared parameter, for only those are judged and
-// stand alone.
-func (b *builder) declaredParameter(op *spec.Operation, at tree.Position, expression string) {
-	rest, ok := strings.CutPrefix(expression, "$request.")
-	if !ok {
-		return
-	}
-	in, name, _ := strings.Cut(rest, ".")
-	for _, p := range op.Parameters {
-		if p.In == in && (p.Name == name || in == "header" && strings.EqualFold(p.Name, name)) {
-			return
-		}
-	}
-	if in == "path" && strings.Contains(op.Path, "{"+name+"}") {
-		return
-	}
-	b.fault(at, "declare it under parameters", "%s names a parameter that %s %s does not declare", expression, op.Method, op.Path)
-}
-
 func isJSON(t string) bool {
 	return t == "application/json" || t == "text/json" || strings.HasSuffix(t, "+json")
-}
-
-// object reads the operation's ownership rule, or infers its source.
-func (b *builder) object(op *spec.Operation) *plan.Object {
-	o := op.Ext.Object
-	if o == nil {
-		return nil
-	}
-	at := o.At
-	out := &plan.Object{Type: o.Type, ID: o.ID, Owner: o.Owner, From: plan.ObjectSource(o.Source), Claim: first(o.Claim, "sub"), Issuer: o.Issuer, Unless: o.Unless,
-		Access: plan.ObjectAccess(first(o.Access, "deny")), Source: b.source(at)}
-	if out.ID == "" {
-		out.ID = inferID(op)
-	}
-	if out.ID == "" || out.Owner == "" {
-		b.fault(at, "owner: $response.body#/owner_id, or $request.path.NAME", "the object of %s %s names no id or no owner", op.Method, op.Path)
-		return nil
-	}
-	b.declaredParameter(op, at, out.ID)
-	b.declaredParameter(op, at, out.Owner)
-	fromResponse := strings.HasPrefix(out.Owner, "$response.body#")
-	switch out.From {
-	case "":
-		out.From = plan.FromClaim
-		if fromResponse {
-			out.From = plan.FromResponse
-		}
-	case plan.FromClaim, plan.FromResponse:
-		if fromResponse != (out.From == plan.FromResponse) {
-			b.fault(at, "", "object.source %s does not fit owner %s", out.From, out.Owner)
-		}
-	default:
-		b.fault(at, "use claim or response", "object.source %s is not available", out.From)
-	}
-	if out.From == plan.FromResponse && op.Method != http.MethodGet && out.Access == plan.AccessDeny {
-		b.fault(at, "use an owner from the request", "%s %s would change the object before its answer names the owner", op.Method, op.Path)
-	}
-	if out.From == plan.FromResponse && !b.heldAnswer(op) {
-		b.fault(at, "give its 2xx answer a JSON schema", "%s %s has no answer whose body could name the owner", op.Method, op.Path)
-	}
-	return out
-}
-
-// heldAnswer reports whether every success of the operation is a body that is held and judged.
-func (b *builder) heldAnswer(op *spec.Operation) bool {
-	found := false
-	for _, r := range op.Responses {
-		if r.Status[0] != '2' {
-			continue
-		}
-		for _, m := range r.Content {
-			if b.delivery(op, r.Status, m) != plan.Hold {
-				return false
-			}
-			found = true
-		}
-	}
-	return found
-}
-
-// inferID takes the last path parameter.
-func inferID(op *spec.Operation) string {
-	i := strings.LastIndexByte(op.Path, '{')
-	if i < 0 {
-		return ""
-	}
-	name, _, _ := strings.Cut(op.Path[i+1:], "}")
-	return "$request.path." + name
 }
 
 // record: what changes something or touches sensitive fields is recorded before it happens. A document may ask for more,
@@ -490,7 +403,7 @@ func (b *builder) reaches(n *tree.Node, seen map[*tree.Node]bool, is func(x *tre
 // join makes a further alternative part of one wire operation: a body or an answer may follow either schema, a
 // parameter is required only where both require it. What guards them must be the same.
 func (b *builder) join(into, other *plan.Operation, op *spec.Operation) {
-	if !same(into.Security, other.Security) || !same(into.Authz, other.Authz) || !same(into.Object, other.Object) ||
+	if !same(into.Security, other.Security) || !same(into.Authz, other.Authz) || !same(into.Object, other.Object) || !same(into.References, other.References) ||
 		into.Request.Undeclared != other.Request.Undeclared || into.Request.MaxBody != other.Request.MaxBody {
 		b.fault(op.At, "give both the same security and x-portreeve", "%s %s#%s is the same request as %s, but is guarded differently", op.Method, op.Path, op.Fragment, into.ID)
 		return

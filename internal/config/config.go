@@ -27,6 +27,7 @@ type Config struct {
 	Plain           Plain               `key:"plain" doc:"A listener that refuses plain HTTP beside TLS, and records credentials that were sent to it."`
 	DefaultSecurity []Requirement       `key:"default_security" doc:"Security of operations that say nothing, in OpenAPI's form; bearer and api_key are built in."`
 	Identity        Identity            `key:"identity" doc:"Whom the gate believes."`
+	DecisionPoint   DecisionPoint       `key:"decision_point" doc:"A policy decision point that objects of source pdp are asked of (AuthZEN 1.0)."`
 	Roles           map[string][]string `key:"roles" doc:"Permissions of each role. * is exactly one segment; a lone * is all but portreeve:."`
 	Limits          Limits              `key:"limits" doc:"Rates. N/W is never more than N in any W; {rate, burst} is GCRA."`
 	CORS            CORS                `key:"cors" doc:"Foreign origins that may read answers."`
@@ -177,6 +178,13 @@ type Issuer struct {
 type RoleClaim struct {
 	Claim string            `key:"claim" doc:"JSON pointer of a string or a list of strings."`
 	Map   map[string]string `key:"map" doc:"Foreign role to ours; unmapped ones are dropped."`
+}
+
+// DecisionPoint is an AuthZEN 1.0 policy decision point.
+type DecisionPoint struct {
+	URL     string        `key:"url" doc:"Its base; /access/v1/evaluation is asked. https off loopback."`
+	Timeout time.Duration `key:"timeout" doc:"Without an answer by then, access is denied." default:"1s"`
+	Token   secret.Ref    `key:"token" doc:"Bearer token it wants to see: {env: NAME} or {file: PATH}."`
 }
 
 // Limits are rates.

@@ -19,6 +19,7 @@ func (d *decoder) judge(c *Config, now time.Time) {
 	}
 	d.listeners(c)
 	d.upstream(c)
+	d.decisionPoint(c)
 	d.issuers(c)
 	d.roles(c)
 	d.cors(c)
@@ -169,6 +170,26 @@ func (d *decoder) upstream(c *Config) {
 	}
 	if a := c.Upstream.Assertion; a != nil && a.Lifetime > time.Minute {
 		d.fault(c.At("upstream", "assertion", "lifetime"), "at most 1m", "upstream.assertion.lifetime is too long")
+	}
+}
+
+func (d *decoder) decisionPoint(c *Config) {
+	p := c.DecisionPoint
+	if p.URL == "" {
+		if c.Has("decision_point") {
+			d.fault(c.At("decision_point"), "url: https://pdp.example.com", "decision_point has no url")
+		}
+		return
+	}
+	u, err := url.Parse(p.URL)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
+		d.fault(c.At("decision_point", "url"), "write https://pdp.example.com", "decision_point.url is no plain http URL")
+	case u.Scheme == "http" && u.Hostname() != "localhost" && !Loopback(net.JoinHostPort(u.Hostname(), "1")):
+		d.fault(c.At("decision_point", "url"), "use https", "decision_point.url leaves this machine without TLS")
+	}
+	if p.Timeout > 10*time.Second {
+		d.fault(c.At("decision_point", "timeout"), "at most 10s", "decision_point.timeout is too long: each request waits so long")
 	}
 }
 

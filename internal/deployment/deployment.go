@@ -52,7 +52,7 @@ func Open(ctx context.Context, p *plan.Plan, o Options) (*Deployment, error) {
 	d := &Deployment{State: s, Metrics: prometheus.NewRegistry(), probe: newProbe(p)}
 	d.register()
 	d.runtime, err = gate.NewRuntime(gate.Lent{Ledger: s.Ledger, Metrics: audit.NewMetrics(d.Metrics), Clock: s.Clock, Log: s.Log,
-		Directory: s.Directory, Signer: s.Signer, Held: p.Server.Held})
+		Directory: s.Directory, Signer: s.Signer, Owners: s.Owners, Held: p.Server.Held})
 	if err != nil {
 		s.Close()
 		return nil, err

@@ -15,7 +15,9 @@ import (
 	"github.com/portreeve/portreeve/internal/jose"
 	"github.com/portreeve/portreeve/internal/keys"
 	"github.com/portreeve/portreeve/internal/ledger"
+	"github.com/portreeve/portreeve/internal/owner"
 	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/store"
 )
 
 // Preview binds a plan's gate to nothing that lasts: no data directory is touched, the signing key dies with the
@@ -27,7 +29,7 @@ func Preview(p *plan.Plan, random io.Reader) (*gate.Gate, error) {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
 	r, err := gate.NewRuntime(gate.Lent{Ledger: unrecorded{}, Metrics: audit.NewMetrics(prometheus.NewRegistry()), Clock: time.Now,
-		Log: slog.New(slog.DiscardHandler), Directory: new(keys.Directory), Signer: jose.NewSigner(key), Held: p.Server.Held})
+		Log: slog.New(slog.DiscardHandler), Directory: new(keys.Directory), Signer: jose.NewSigner(key), Owners: unrecorded{}, Held: p.Server.Held})
 	if err != nil {
 		return nil, err
 	}
@@ -40,3 +42,11 @@ type unrecorded struct{}
 
 func (unrecorded) Append(context.Context, *ledger.Event) error { return ledger.ErrUnavailable }
 func (unrecorded) Enqueue(*ledger.Event) bool                  { return false }
+
+func (unrecorded) Owner(context.Context, string, string) (owner.Owner, error) {
+	return owner.Owner{}, store.ErrUnavailable
+}
+func (unrecorded) Claim(context.Context, string, string, owner.Owner, time.Time) error {
+	return store.ErrUnavailable
+}
+func (unrecorded) Forget(context.Context, string, string) error { return store.ErrUnavailable }

@@ -22,6 +22,7 @@ import (
 	"github.com/portreeve/portreeve/internal/jose"
 	"github.com/portreeve/portreeve/internal/keys"
 	"github.com/portreeve/portreeve/internal/ledger"
+	"github.com/portreeve/portreeve/internal/owner"
 	"github.com/portreeve/portreeve/internal/plan"
 )
 
@@ -49,6 +50,7 @@ type State struct {
 	Manager   *keys.Manager   // nil without a store
 	Directory *keys.Directory // nil without a store
 	Signer    *jose.Signer    // nil without a store
+	Owners    owner.Book      // nil without a store, or with one that does not remember who made what
 	Ledger    *ledger.Ledger
 	Clock     func() time.Time
 	Log       *slog.Logger
@@ -115,6 +117,7 @@ func (s *State) openStore(ctx context.Context, o Options) error {
 		return err
 	}
 	s.closers = append(s.closers, db.Close)
+	s.Owners, _ = db.(owner.Book)
 	material, err := keys.LoadMaterial(ctx, dir, db, rand.Reader)
 	if err != nil {
 		return err

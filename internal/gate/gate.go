@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -109,6 +110,15 @@ func (o origins) Answer(x *exchange.Exchange) exchange.Verdict {
 	return exchange.Pass
 }
 
+// Ask implements exchange.Asker.
+func (o origins) Ask(x *exchange.Exchange, q exchange.Question) (exchange.Told, error) {
+	a, ok := o.other.(exchange.Asker)
+	if !ok {
+		return exchange.Told{}, exchange.ErrNoAsker
+	}
+	return a.Ask(x, q)
+}
+
 // handler is a wrapped handler as an origin.
 type handler struct{ next http.Handler }
 
@@ -123,4 +133,54 @@ func (h handler) Answer(x *exchange.Exchange) exchange.Verdict {
 	}
 	h.next.ServeHTTP(&x.Out, r)
 	return exchange.Pass
+}
+
+// Ask asks the handler beside the exchange's own request. Its panic is the exchange's.
+func (h handler) Ask(x *exchange.Exchange, q exchange.Question) (exchange.Told, error) {
+	path, err := url.PathUnescape(q.Path)
+	if err != nil {
+		return exchange.Told{}, err
+	}
+	p := x.Principal
+	r := x.Request.Clone(access.With(x.Request.Context(), &p))
+	r.Method, r.URL, r.RequestURI = q.Method, &url.URL{Path: path, RawPath: q.Path}, q.Path
+	r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = http.NoBody, 0, nil, nil
+	exchange.Neutral(r.Header, q)
+	if q.Body != nil {
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(q.Body)), int64(len(q.Body))
+	}
+	w := &heldAnswer{x: x, told: exchange.Told{Header: http.Header{}}}
+	h.next.ServeHTTP(w, r)
+	w.WriteHeader(http.StatusOK)
+	return w.told, w.err
+}
+
+// heldAnswer is where a wrapped handler answers a question.
+type heldAnswer struct {
+	x    *exchange.Exchange
+	told exchange.Told
+	err  error
+}
+
+func (w *heldAnswer) Header() http.Header { return w.told.Header }
+
+func (w *heldAnswer) WriteHeader(code int) {
+	if w.told.Status == 0 && code >= 200 {
+		w.told.Status, w.told.Header = code, w.told.Header.Clone()
+	}
+}
+
+func (w *heldAnswer) Write(p []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	switch {
+	case w.err != nil:
+	case len(w.told.Body)+len(p) > exchange.MaxHeld:
+		w.err = exchange.ErrTooLarge
+	case !w.x.Borrow(int64(len(p))):
+		w.err = exchange.ErrBudget
+	default:
+		w.told.Body = append(w.told.Body, p...)
+		return len(p), nil
+	}
+	return 0, w.err
 }

@@ -308,8 +308,13 @@ type event struct {
 	Unmapped struct {
 		Phase, Stage, Reason, Record string
 		Controls, Observed           []string
-		Dropped                      int `json:"fields_dropped"`
-		Masked                       int `json:"fields_masked"`
+		Dropped                      int    `json:"fields_dropped"`
+		Masked                       int    `json:"fields_masked"`
+		Source                       string `json:"object_source"`
+		Weak                         bool   `json:"object_weak"`
+		Passed                       string `json:"object_passed"`
+		Owner                        string `json:"object_owner_sha256"`
+		Omitted                      int    `json:"elements_omitted"`
 	}
 }
 
@@ -353,6 +358,16 @@ func (e *event) field(name string) string {
 		return strconv.Itoa(e.Unmapped.Dropped)
 	case "masked":
 		return strconv.Itoa(e.Unmapped.Masked)
+	case "source":
+		return e.Unmapped.Source
+	case "weak":
+		return strconv.FormatBool(e.Unmapped.Weak)
+	case "passed":
+		return e.Unmapped.Passed
+	case "owner":
+		return e.Unmapped.Owner
+	case "omitted":
+		return strconv.Itoa(e.Unmapped.Omitted)
 	case "observed":
 		return strings.Join(e.Unmapped.Observed, ",")
 	case "record":

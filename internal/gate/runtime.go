@@ -22,6 +22,7 @@ import (
 	"github.com/portreeve/portreeve/internal/keys"
 	"github.com/portreeve/portreeve/internal/ledger"
 	"github.com/portreeve/portreeve/internal/meter"
+	"github.com/portreeve/portreeve/internal/owner"
 	"github.com/portreeve/portreeve/internal/plan"
 )
 
@@ -33,6 +34,7 @@ type Lent struct {
 	Log       *slog.Logger    // nil: nothing is said
 	Directory *keys.Directory // nil: there are no API keys, users or revocations, and nothing that needs them can be bound
 	Signer    *jose.Signer    // nil: there are no tokens of our own and no assertions
+	Owners    owner.Book      // nil: nobody remembers who made what
 	Held      int64           // bytes that all exchanges together may hold: 256 MiB
 }
 

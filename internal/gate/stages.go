@@ -60,7 +60,10 @@ func newStages(p *plan.Plan, r *Runtime, chains func(*plan.Operation) *exchange.
 		return nil, err
 	}
 	s := &stages{schemas: set, cors: cors.New(p), throttle: throttle.New(r.Meter), authz: authz.New(p), validate: validate.New(p, set, r.Budget)}
-	s.object, s.disclose = object.New(s.authz), disclose.New(set, s.authz)
+	s.disclose = disclose.New(set, s.authz)
+	if s.object, err = object.New(p, s.authz, r.Owners); err != nil {
+		return nil, err
+	}
 	s.audit = audit.New(p, r.Ledger, r.Metrics, r.summaries, r.Clock, r.Log)
 	if s.guard, err = guard.New(p, r.Meter); err != nil {
 		return nil, err

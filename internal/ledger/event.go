@@ -53,7 +53,12 @@ type Event struct {
 	Controls   []string
 	ObjectType string
 	ObjectID   string
-	Dropped    int // fields withheld
+	Source     string // by what it was decided whose the object is: "response", "prefetch"
+	Weak       bool   // the object may have changed hands between the look and the act
+	Passed     string // the permission that passes without ownership, where it did
+	Attribute  string // digest of the owner that was read, hex; "" where none was
+	Omitted    int    // elements of a list that left
+	Dropped    int    // fields withheld
 	Masked     int
 	Observed   []string // refusals that were let pass, "validate: body"
 	Record     string   // sync or async
@@ -200,7 +205,7 @@ func (e *Event) request(w *writer) {
 		action, disposition, decision = 1, 1, "permit"
 	case len(e.Observed) > 0 && e.Allowed:
 		action, disposition, decision = 3, 17, "observe"
-	case e.Allowed && e.Dropped+e.Masked > 0:
+	case e.Allowed && e.Dropped+e.Masked+e.Omitted > 0:
 		action, disposition, decision = 4, 11, "permit"
 	case e.Allowed:
 		action, disposition, decision = 1, 1, "permit"
@@ -216,6 +221,14 @@ func (e *Event) request(w *writer) {
 	}
 	w.raw(`,"unmapped":{"phase":`).str(string(e.Phase)).opt(`,"record":`, e.Record).opt(`,"stage":`, e.Stage).opt(`,"reason":`, e.Reason)
 	w.list(`,"controls":`, e.Controls, "", "").list(`,"observed":`, e.Observed, "", "")
+	w.opt(`,"object_source":`, e.Source)
+	if e.Weak {
+		w.raw(`,"object_weak":true`)
+	}
+	w.opt(`,"object_passed":`, e.Passed).opt(`,"object_owner_sha256":`, e.Attribute)
+	if e.Omitted > 0 {
+		w.raw(`,"elements_omitted":`).num(e.Omitted)
+	}
 	if e.Dropped > 0 {
 		w.raw(`,"fields_dropped":`).num(e.Dropped)
 	}

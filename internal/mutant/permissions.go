@@ -1,6 +1,8 @@
 package mutant
 
 import (
+	"strings"
+
 	"slices"
 
 	"github.com/portreeve/portreeve/internal/control"
@@ -58,14 +60,21 @@ func (l *list) objects() {
 		}
 		l.add(Mutant{Rule: "object-dropped", At: nameOf(op), Controls: owned, Does: "Nobody asks whose the object is.",
 			change: on(op, func(op *plan.Operation) { op.Object = nil })})
-		l.add(Mutant{Rule: "owner-inverted", At: nameOf(op), Controls: owned, Does: "Everybody but the owner is taken for the owner.",
-			bend: plain(only(op, inverted(op.Object.Unless != "")))})
+		if !ofElements(op.Object) {
+			l.add(Mutant{Rule: "owner-inverted", At: nameOf(op), Controls: owned, Does: "Everybody but the owner is taken for the owner.",
+				bend: plain(only(op, inverted(op.Object.Unless != "", op.Object.From == plan.FromResponse)))})
+		}
 		if op.Object.Unless != "" && op.Authz.Permission != "" {
 			l.add(Mutant{Rule: "escape-widened", At: nameOf(op), Controls: []control.ID{"authz.object", "authz.least-privilege"},
 				Does:   "The permission to call it at all passes for the permission to everybody's objects.",
 				change: on(op, func(op *plan.Operation) { op.Object.Unless = op.Authz.Permission })})
 		}
 	}
+}
+
+// ofElements reports whether each element of a list is decided on by itself: who owns none gets an empty list.
+func ofElements(o *plan.Object) bool {
+	return o.From == plan.FromResponse && (strings.Contains(o.Owner, "/*/") || strings.HasSuffix(o.Owner, "/*"))
 }
 
 // owns changes what the object stage found out about the caller, where that decides on fields.
@@ -92,9 +101,9 @@ func owns(change func(bool) bool) func(*plan.Operation, []exchange.Step) {
 var nobody = exchange.Refusal{Status: 404, Reason: problem.NotFound, Fine: "not_owner"}
 
 // inverted takes everybody but the owner for the owner. Who may see everybody's objects still may.
-func inverted(escape bool) func(*plan.Operation, []exchange.Step) {
+func inverted(escape, byAnswer bool) func(*plan.Operation, []exchange.Step) {
 	return step(object.Name, func(s *exchange.Step) {
-		if s.Part == nil { // the request names the owner
+		if !byAnswer { // it is decided before the upstream is called
 			then := s.Enter
 			s.Enter = func(x *exchange.Exchange) exchange.Verdict {
 				switch v := then(x); {

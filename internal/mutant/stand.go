@@ -253,7 +253,7 @@ func (s *stand) serve(ctx context.Context, m *Mutant, loose bool) (_ *served, er
 	if m != nil && m.bend != nil {
 		bend = m.bend(s.arms)
 	}
-	r, err := gate.NewRuntime(gate.Lent{Ledger: s.state.Ledger, Metrics: audit.NewMetrics(prometheus.NewRegistry()), Clock: time.Now, Directory: s.state.Directory,
+	r, err := gate.NewRuntime(gate.Lent{Ledger: s.state.Ledger, Metrics: audit.NewMetrics(prometheus.NewRegistry()), Clock: time.Now, Directory: s.state.Directory, Owners: s.state.Owners,
 		Signer: s.state.Signer, Held: p.Server.Held})
 	if err != nil {
 		return nil, err

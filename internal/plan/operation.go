@@ -9,15 +9,17 @@ type Operation struct {
 	Own    string `json:"own"`  // Portreeve's own endpoint ("health", "security.txt", …); "" for the document's
 	Source Source `json:"source"`
 
-	Security Security `json:"security"`
-	Limits   []Limit  `json:"limits"` // per principal, or address while anonymous
-	Authz    Authz    `json:"authz"`
-	Request  Request  `json:"request"`
-	Object   *Object  `json:"object"`
-	Answers  []Answer `json:"answers"` // by declared status
-	Record   Record   `json:"record"`
-	Observe  []string `json:"observe"` // stages that only watch, by unsafe_observe
-	Controls []string `json:"controls,omitempty"`
+	Security    Security     `json:"security"`
+	Limits      []Limit      `json:"limits"` // per principal, or address while anonymous
+	Authz       Authz        `json:"authz"`
+	Request     Request      `json:"request"`
+	Object      *Object      `json:"object"`
+	References  []Object     `json:"references,omitempty"`  // further objects the request names: all of them must be the caller's
+	Identifiers []Identifier `json:"identifiers,omitempty"` // what of the request looks like an object's id
+	Answers     []Answer     `json:"answers"`               // by declared status
+	Record      Record       `json:"record"`
+	Observe     []string     `json:"observe"` // stages that only watch, by unsafe_observe
+	Controls    []string     `json:"controls,omitempty"`
 }
 
 // Security is OpenAPI's list of requirements: one of the alternatives must hold whole.
@@ -154,7 +156,54 @@ type Object struct {
 	Issuer string       `json:"issuer"` // whose subjects own objects, by id; a key that a user owns is of "embedded", any other of "keys"
 	Unless string       `json:"unless"` // a permission that passes without ownership
 	Access ObjectAccess `json:"access"`
+	Read   *Read        `json:"read,omitempty"`   // conditional, prefetch, list: what is asked before
+	Member string       `json:"member,omitempty"` // list: where the ids stand in the answer of Read, "$response.body#/*/id"
+	Totals []string     `json:"totals,omitempty"` // JSON pointers of the counts beside a list that is filtered; they become the number of items left
+	Within []Within     `json:"within,omitempty"` // what the object must name as what it is part of
 	Source Source       `json:"source"`
+}
+
+// Read is the operation of the document that the gate asks, in the caller's name, before it decides.
+type Read struct {
+	Operation string      `json:"operation"`
+	Path      string      `json:"path"` // its template
+	Params    []ReadParam `json:"params"`
+}
+
+// ReadParam fills one variable of Read's path.
+type ReadParam struct {
+	Name  string `json:"name"`
+	Value string `json:"value"` // an expression of the request; "" is the object's id
+}
+
+// Within is one containment: the object's own word for what it is part of is the request's.
+type Within struct {
+	ID string `json:"id"`
+	Is string `json:"is"`
+}
+
+// Identifier is one part of a request that looks like an object's id, and what keeps it.
+type Identifier struct {
+	Expression string  `json:"expression"` // "$request.path.report_id", "$request.body#/items/*/account_id"
+	State      Binding `json:"state"`
+	By         string  `json:"by"` // the object's type and source, or why it is exempt
+	Source     Source  `json:"source"`
+}
+
+// Binding says whether an identifier is held against its owner.
+type Binding string
+
+const (
+	Bound   Binding = "bound"
+	Exempt  Binding = "exempt"
+	Unbound Binding = "unbound"
+)
+
+// Coverage counts the identifiers of operations by their binding.
+type Coverage struct {
+	Bound   int `json:"bound"`
+	Exempt  int `json:"exempt"`
+	Unbound int `json:"unbound"`
 }
 
 // ObjectSource is where the owner is learned.
@@ -163,7 +212,16 @@ type ObjectSource string
 const (
 	FromClaim    ObjectSource = "claim"    // the request's id itself names the owner: decided before the upstream is called
 	FromResponse ObjectSource = "response" // the answer names the owner: decided on the very bytes delivered
+
+	FromConditional ObjectSource = "conditional" // the object is read before, and the change is made with If-Match: to the version that was judged alone
+	FromPrefetch    ObjectSource = "prefetch"    // the object is read before: weak, for it may change hands before the change is made
+	FromLedger      ObjectSource = "ledger"      // who made it through the gate owns it
+	FromList        ObjectSource = "list"        // it is in the list that the API gives the caller
+	FromPDP         ObjectSource = "pdp"         // a decision point says so (AuthZEN 1.0)
 )
+
+// Weak reports whether what was judged may have changed before it is acted upon.
+func (s ObjectSource) Weak() bool { return s == FromPrefetch || s == FromList }
 
 // ObjectAccess is what ownership decides.
 type ObjectAccess string

@@ -28,15 +28,17 @@ type Plan struct {
 	Operations []*Operation `json:"operations"` // the document's, then Portreeve's own (Own != "")
 	Unmatched  *Operation   `json:"unmatched"`  // what a request gets that fits none of them
 
-	Server   Server   `json:"server"`
-	Edge     Edge     `json:"edge"`
-	CORS     CORS     `json:"cors"`
-	Identity Identity `json:"identity"`
-	Roles    []Role   `json:"roles"` // sorted by name
-	Guard    Guard    `json:"guard"`
-	Upstream Upstream `json:"upstream"`
-	Audit    Audit    `json:"audit"`
-	Help     Help     `json:"help"`
+	Server        Server         `json:"server"`
+	Edge          Edge           `json:"edge"`
+	CORS          CORS           `json:"cors"`
+	Identity      Identity       `json:"identity"`
+	Roles         []Role         `json:"roles"` // sorted by name
+	Guard         Guard          `json:"guard"`
+	Upstream      Upstream       `json:"upstream"`
+	DecisionPoint *DecisionPoint `json:"decision_point,omitempty"` // nil: none
+	Coverage      Coverage       `json:"coverage"`                 // of what looks like an object's id
+	Audit         Audit          `json:"audit"`
+	Help          Help           `json:"help"`
 
 	Staleness time.Duration `json:"staleness"` // bound for keys, users, roles, revocations while a store is away
 	Unsafe    []Switch      `json:"unsafe"`    // every protection that was switched off
@@ -181,6 +183,14 @@ type Breaker struct {
 type Concurrency struct {
 	Min int `json:"min"`
 	Max int `json:"max"`
+}
+
+// DecisionPoint answers for objects of source pdp (AuthZEN Authorization API 1.0 §5).
+type DecisionPoint struct {
+	URL     string        `json:"url"`
+	Timeout time.Duration `json:"timeout"`
+	Token   secret.Ref    `json:"token"`
+	Source  Source        `json:"source"`
 }
 
 // Header is one header set on requests to the upstream; its value is plain or a secret.

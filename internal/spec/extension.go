@@ -17,6 +17,8 @@ type Extension struct {
 	Permission string
 	Limit      string // "10/1m", or "5/s burst 20"
 	Object     *Object
+	References []*Object // further objects that the request names: all of them must be the caller's
+	Exempt     []Exempt
 	Public     *Public
 	Record     string // "", sync, async
 	Undeclared Undeclared
@@ -45,7 +47,20 @@ type Object struct {
 	Issuer string // whose subjects own objects; "": the only issuer there is
 	Unless string // a permission that passes without ownership
 	Access string // "", deny, fields
+	Read   string // operationId of what is asked before: conditional, prefetch, list
+	Member string // list: where the ids stand in the answer of Read, "$response.body#/*/id"
+	Totals []string
+	Within []Within
 }
+
+// Within says that what an object names as what it is part of is what the request names.
+type Within struct {
+	ID string // of the request: "$request.path.account_id"
+	Is string // of the object, "$response.body#/account_id", or of the request once more
+}
+
+// Exempt is an identifier that needs no owner, and why.
+type Exempt struct{ ID, Reason string }
 
 // Public is why an operation asks for no credential, and who agreed.
 type Public struct{ Reason, Approver string }
@@ -59,6 +74,7 @@ type rule struct {
 	members map[string]rule // of objects
 	must    bool            // may not be absent from its object
 	or      map[string]rule // instead of a string: an object
+	items   *rule           // of arrays, which are not empty
 }
 
 var (
@@ -81,18 +97,31 @@ var (
 	bodyLimit = rule{kind: tree.Number, wants: "bytes, a whole number above 0", pattern: regexp.MustCompile(`^[1-9][0-9]{0,11}$`)}
 )
 
+// ownership is what an object, or a reference to one, may say of itself.
+var ownership = map[string]rule{
+	"type": withMust(words), "id": expression, "owner": expression, "unless": permission,
+	"source": {kind: tree.String, values: []string{"claim", "response", "conditional", "prefetch", "ledger", "list", "pdp"}},
+	"claim":  {kind: tree.String, wants: `"sub" or a JSON pointer into the claims`, pattern: regexp.MustCompile(`^(sub|(/[^/\s]+)+)$`)},
+	"issuer": words, "read": words, "member": expression,
+	"totals": {kind: tree.Array, items: &expression},
+	"within": {kind: tree.Array, items: &rule{kind: tree.Object, members: map[string]rule{"id": withMust(expression), "is": withMust(expression)}}},
+}
+
+// with returns the members and one more.
+func with(members map[string]rule, name string, r rule) map[string]rule {
+	out := maps.Clone(members)
+	out[name] = r
+	return out
+}
+
 // extensions are what x-portreeve may say, by the object it stands in.
 var extensions = map[string]rule{
 	"OpenAPI": {kind: tree.Object, members: map[string]rule{"undeclared": undeclared, "body_limit": bodyLimit}},
 	"Operation": {kind: tree.Object, members: map[string]rule{
 		"permission": permission, "limit": limit, "undeclared": undeclared, "body_limit": bodyLimit,
-		"object": {kind: tree.Object, members: map[string]rule{
-			"type": withMust(words), "id": expression, "owner": expression, "unless": permission,
-			"source": {kind: tree.String, values: []string{"claim", "response", "conditional", "prefetch", "ledger", "list", "pdp"}},
-			"claim":  {kind: tree.String, wants: `"sub" or a JSON pointer into the claims`, pattern: regexp.MustCompile(`^(sub|(/[^/\s]+)+)$`)},
-			"issuer": words,
-			"access": {kind: tree.String, values: []string{"deny", "fields"}},
-		}},
+		"object":          {kind: tree.Object, members: with(ownership, "access", rule{kind: tree.String, values: []string{"deny", "fields"}})},
+		"references":      {kind: tree.Array, items: &rule{kind: tree.Object, members: ownership}},
+		"exempt":          {kind: tree.Array, items: &rule{kind: tree.Object, members: map[string]rule{"id": withMust(expression), "reason": withMust(words)}}},
 		"unsafe_unjudged": {kind: tree.Object, members: map[string]rule{"reason": withMust(words)}},
 		"public":          {kind: tree.Object, members: map[string]rule{"reason": withMust(words), "approver": withMust(words)}},
 		"record":          {kind: tree.String, values: []string{"sync", "async"}},
@@ -147,6 +176,15 @@ func (w *walker) obey(n *tree.Node, name string, r rule) {
 	case r.pattern != nil && !r.pattern.MatchString(n.Text):
 		w.add(n.At, "it is "+r.wants, "%s cannot be %q", name, n.Text)
 	}
+	if n.Kind == tree.Array && r.items != nil {
+		if len(n.Items) == 0 {
+			w.add(n.At, "remove it", "%s is empty", name)
+		}
+		for _, item := range n.Items {
+			w.obey(item, name, *r.items)
+		}
+		return
+	}
 	if n.Kind != tree.Object {
 		return
 	}
@@ -189,8 +227,17 @@ func readExtension(n *tree.Node) Extension {
 		x.MaxAge = time.Duration(count) * unit
 	}
 	if o := n.Get("object"); o != nil {
-		x.Object = &Object{At: o.At, Type: o.Get("type").Str(), ID: o.Get("id").Str(), Owner: o.Get("owner").Str(), Source: o.Get("source").Str(),
-			Claim: o.Get("claim").Str(), Issuer: o.Get("issuer").Str(), Unless: o.Get("unless").Str(), Access: o.Get("access").Str()}
+		x.Object = readObject(o)
+	}
+	if list := n.Get("references"); list != nil {
+		for _, o := range list.Items {
+			x.References = append(x.References, readObject(o))
+		}
+	}
+	if list := n.Get("exempt"); list != nil {
+		for _, e := range list.Items {
+			x.Exempt = append(x.Exempt, Exempt{e.Get("id").Str(), e.Get("reason").Str()})
+		}
 	}
 	if u := n.Get("unsafe_unjudged"); u != nil {
 		x.Unjudged, x.UnjudgedAt = u.Get("reason").Str(), u.At
@@ -199,4 +246,21 @@ func readExtension(n *tree.Node) Extension {
 		x.Public = &Public{p.Get("reason").Str(), p.Get("approver").Str()}
 	}
 	return x
+}
+
+func readObject(n *tree.Node) *Object {
+	o := &Object{At: n.At, Type: n.Get("type").Str(), ID: n.Get("id").Str(), Owner: n.Get("owner").Str(), Source: n.Get("source").Str(),
+		Claim: n.Get("claim").Str(), Issuer: n.Get("issuer").Str(), Unless: n.Get("unless").Str(), Access: n.Get("access").Str(),
+		Read: n.Get("read").Str(), Member: n.Get("member").Str()}
+	if list := n.Get("totals"); list != nil {
+		for _, t := range list.Items {
+			o.Totals = append(o.Totals, t.Str())
+		}
+	}
+	if list := n.Get("within"); list != nil {
+		for _, m := range list.Items {
+			o.Within = append(o.Within, Within{m.Get("id").Str(), m.Get("is").Str()})
+		}
+	}
+	return o
 }

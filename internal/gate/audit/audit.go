@@ -5,6 +5,7 @@ package audit
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -135,6 +136,12 @@ func (r *rule) event(x *exchange.Exchange) *ledger.Event {
 	e := &ledger.Event{Kind: ledger.Request, Time: r.clock(), ID: x.ID, Operation: r.op.ID, Method: method(x.Request.Method), Path: r.op.Path,
 		Agent: x.Request.Header.Get("User-Agent"), Subject: p.Subject, Actor: kind(p), Issuer: p.Issuer, Credential: p.Credential,
 		Roles: p.Roles, Record: string(r.op.Record), Plan: r.plan, ObjectType: x.Object.Type, ObjectID: x.Object.ID}
+	if j := &x.Judged; j.Source != "" {
+		e.Source, e.Weak, e.Passed, e.Omitted = string(j.Source), j.Weak, j.By, j.Omitted
+		if j.Attribute != ([32]byte{}) {
+			e.Attribute = hex.EncodeToString(j.Attribute[:])
+		}
+	}
 	if x.Peer.IsValid() {
 		e.Address = x.Peer.String()
 	}

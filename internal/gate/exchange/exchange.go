@@ -40,6 +40,7 @@ type Exchange struct {
 
 	Object access.Object // object
 	Owns   bool          // object: the caller owns the object, or may act as if
+	Judged Judged        // object: by what
 
 	Dropped int // disclose: fields that left
 	Masked  int // disclose
@@ -52,7 +53,17 @@ type Exchange struct {
 
 	Out Sink
 
-	abort bool
+	origin Origin
+	abort  bool
+}
+
+// Judged is by what it was decided whose an object is.
+type Judged struct {
+	Source    plan.ObjectSource
+	Weak      bool     // some of it may have changed hands between the look and the act
+	By        string   // the permission that passes without ownership, where the caller has it
+	Attribute [32]byte // SHA-256 of the owner that was read; zero: none was
+	Omitted   int      // elements of a list that left
 }
 
 // Param is one name and value of a path or query, percent-encoded in the canonical form.

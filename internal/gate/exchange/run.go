@@ -18,6 +18,7 @@ import (
 // like a whole answer, so that the server cuts the connection.
 func (x *Exchange) Run(prologue int, origin Origin) {
 	defer x.end()
+	x.origin = origin
 	if !x.enter(x.Chain.Steps[:prologue]) || !x.enter(x.Chain.Steps[prologue:]) {
 		return
 	}

@@ -75,6 +75,8 @@ type Sink struct {
 
 	multiplexed bool
 	items       int
+	itemwise    bool // one item is judged
+	omit        bool // and leaves no trace
 	held        []byte
 	spare       []byte // where a step may write
 	frame       []byte
@@ -360,6 +362,10 @@ func (s *Sink) judge(part []byte) ([]byte, bool) {
 			continue
 		}
 		out, v := s.askPart(step, dst, part)
+		if v == Omit && s.itemwise {
+			s.omit = true
+			return nil, true
+		}
 		if !s.passed(step, v) {
 			s.x.Decided = step
 			return nil, false
@@ -377,9 +383,13 @@ func (s *Sink) judge(part []byte) ([]byte, bool) {
 
 // item judges one item and sends it. An error stops the splitting.
 func (s *Sink) item(item []byte) error {
+	s.itemwise, s.omit = true, false
 	out, ok := s.judge(item)
 	if !ok {
 		return ErrRefused
+	}
+	if s.omit {
+		return nil
 	}
 	if !s.sent && !s.sendHead(-1) {
 		return ErrRefused

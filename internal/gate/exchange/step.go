@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"errors"
+	"net/http"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/control"
@@ -15,6 +17,7 @@ const (
 	Pass                     // go on
 	Refused                  // stop; Exchange.No says why
 	Answered                 // stop; the step answered by itself (a preflight): Exchange.Reply says what
+	Omit                     // of an item of a stream: it leaves no trace; of anything else it is no verdict, and refuses
 
 	panicked Verdict = 255 // stop; Exchange.No says how
 )
@@ -89,4 +92,51 @@ func NewChain(op *plan.Operation, steps []Step, origin int) *Chain {
 // into x.Out. A verdict other than Pass refuses.
 type Origin interface {
 	Answer(*Exchange) Verdict
+}
+
+// Asker is an origin that answers questions of steps, beside the exchange's own request.
+type Asker interface {
+	Ask(*Exchange, Question) (Told, error)
+}
+
+// Question is a request that a step sends the origin in the caller's name.
+type Question struct {
+	Method string
+	Path   string      // percent-encoded in the canonical form
+	Header http.Header // set beside what the caller's own request would carry; nil: none
+	Body   []byte      // with it goes the exchange's own Content-Type
+}
+
+// Told is the origin's answer to a question: whole, and no larger than MaxHeld.
+type Told struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// What becomes of questions.
+var (
+	ErrNoAsker  = errors.New("the origin answers no questions")
+	ErrTooLarge = errors.New("the answer to a question is larger than may be held")
+	ErrBudget   = errors.New("no memory left for the answer to a question")
+	ErrBusy     = errors.New("the origin takes no questions now")
+	ErrTooSlow  = errors.New("the answer to a question did not come in time")
+)
+
+// Ask asks the origin. What the answer takes of memory counts until the exchange is over.
+func (x *Exchange) Ask(q Question) (Told, error) {
+	a, ok := x.origin.(Asker)
+	if !ok {
+		return Told{}, ErrNoAsker
+	}
+	return a.Ask(x, q)
+}
+
+// Borrow takes bytes of the memory that all exchanges share, until this one is over.
+func (x *Exchange) Borrow(n int64) bool {
+	if !x.Out.budget.Take(n) {
+		return false
+	}
+	x.Borrowed += n
+	return true
 }

@@ -1,20 +1,24 @@
-// Package object decides on the object an operation touches: whether it is the caller's. It decides before the upstream
-// is called where the request itself names the owner (source claim), and on the very bytes that would be delivered
-// where only the answer does (source response), so that nothing can change in between. Who may not have the object is
-// told exactly what is told when there is none.
+// Package object decides on the objects an operation touches: whether they are the caller's. It decides before the
+// upstream is called where the request itself names the owner (source claim), where the object can be read before
+// (conditional, prefetch, list), where the gate saw who made it (ledger) and where a decision point knows (pdp); and on
+// the very bytes that would be delivered where only the answer names the owner (response), element by element in lists,
+// so that nothing can change in between. Who may not have the object is told exactly what is told when there is none.
+//
+// It promises nothing of what an API does with a request that was let through; docs/object-access.md has the list.
 package object
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/portreeve/portreeve/access"
 	"github.com/portreeve/portreeve/internal/control"
 	"github.com/portreeve/portreeve/internal/gate/exchange"
+	"github.com/portreeve/portreeve/internal/owner"
 	"github.com/portreeve/portreeve/internal/plan"
 	"github.com/portreeve/portreeve/internal/problem"
 	"github.com/portreeve/portreeve/internal/schema"
@@ -31,59 +35,189 @@ type Judge interface {
 }
 
 // Stage binds ownership rules.
-type Stage struct{ judge Judge }
+type Stage struct {
+	judge  Judge
+	owners owner.Book
+	point  *decisionPoint
+}
 
-// New returns the stage; judge decides on the permissions that pass without ownership.
-func New(judge Judge) *Stage { return &Stage{judge} }
+// New returns the stage of a plan; judge decides on the permissions that pass without ownership, owners remembers who made
+// what (nil: nobody does, and nothing that needs it can be bound).
+func New(p *plan.Plan, judge Judge, owners owner.Book) (*Stage, error) {
+	s := &Stage{judge: judge, owners: owners}
+	if p.DecisionPoint != nil {
+		var err error
+		if s.point, err = newDecisionPoint(p.DecisionPoint); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
 
-// rule is one operation's ownership, its expressions taken apart.
+// rule is one ownership, its expressions taken apart.
 type rule struct {
 	plan.Object
-	judge   Judge
-	id      expression
-	owner   expression
-	claim   []string // the principal's side: a path into its claims; nil means its subject
-	pointer string
+	*Stage
+	op     *plan.Operation
+	id     expression
+	owner  expression
+	claim  []string // the principal's side: a path into its claims; nil means its subject
+	within []containment
+	read   *question
+	member string
+	filter *schema.Filter // of lists
+	proof  *proof         // of If-Match
+}
+
+// containment holds what the object, or the request once more, says of what it is part of against the request.
+type containment struct{ id, is expression }
+
+// bound is what one operation has: the objects it refers to, and the one it is about.
+type bound struct {
+	references []*rule
+	main       *rule
 }
 
 // Bind returns the operation's step.
 func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
-	if op.Object == nil {
-		return exchange.Absent(Name, "no object is declared", op.Source), nil
+	if op.Object == nil && len(op.References) == 0 {
+		return exchange.Absent(Name, absent(op), op.Source), nil
 	}
-	r := &rule{Object: *op.Object, judge: s.judge}
-	var err error
-	if r.id, err = parseExpression(op.Object.ID); err != nil {
-		return exchange.Step{}, fmt.Errorf("%s: object id: %w", op.Object.Source, err)
+	b := &bound{}
+	step := exchange.Step{Stage: Name, Source: op.Source, Controls: controls, Enter: b.enter}
+	var rules []string
+	if op.Object != nil {
+		r, err := s.rule(op, op.Object)
+		if err != nil {
+			return exchange.Step{}, fmt.Errorf("%s: %w", op.Object.Source, err)
+		}
+		b.main, step.Source, step.Head = r, op.Object.Source, r.head
+		if r.judgesAnswer() {
+			step.Part = r.part
+		}
+		rules = append(rules, r.describe())
+	} else {
+		step.Source = op.References[0].Source
 	}
-	if r.owner, err = parseExpression(op.Object.Owner); err != nil {
-		return exchange.Step{}, fmt.Errorf("%s: object owner: %w", op.Object.Source, err)
+	for i := range op.References {
+		r, err := s.rule(op, &op.References[i])
+		if err != nil {
+			return exchange.Step{}, fmt.Errorf("%s: %w", op.References[i].Source, err)
+		}
+		if r.id.where == nowhere || !r.id.ofRequest() || r.From == plan.FromResponse {
+			return exchange.Step{}, fmt.Errorf("%s: what is referred to must be named by the request, and decided before", op.References[i].Source)
+		}
+		b.references = append(b.references, r)
+		rules = append(rules, "refers to "+r.describe())
 	}
-	if op.Object.Claim != "" && op.Object.Claim != "sub" {
-		for _, token := range strings.Split(strings.TrimPrefix(op.Object.Claim, "/"), "/") {
+	if n := unbound(op); n != "" {
+		rules = append(rules, "unbound: "+n)
+	}
+	step.Rule = strings.Join(rules, "; ")
+	return step, nil
+}
+
+// absent says why there is nothing to decide, and what that leaves open.
+func absent(op *plan.Operation) string {
+	if n := unbound(op); n != "" {
+		return "no object is declared; unbound: " + n
+	}
+	return "no object is declared"
+}
+
+func unbound(op *plan.Operation) string {
+	var out []string
+	for _, id := range op.Identifiers {
+		if id.State == plan.Unbound {
+			out = append(out, id.Expression)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func (s *Stage) rule(op *plan.Operation, o *plan.Object) (*rule, error) {
+	r := &rule{Object: *o, Stage: s, op: op}
+	for _, e := range []struct {
+		to   *expression
+		text string
+		name string
+	}{{&r.id, o.ID, "id"}, {&r.owner, o.Owner, "owner"}} {
+		if e.text == "" {
+			continue
+		}
+		var err error
+		if *e.to, err = parseExpression(e.text); err != nil {
+			return nil, fmt.Errorf("object %s: %w", e.name, err)
+		}
+	}
+	for _, w := range o.Within {
+		id, err := parseExpression(w.ID)
+		if err != nil {
+			return nil, fmt.Errorf("within: %w", err)
+		}
+		is, err := parseExpression(w.Is)
+		if err != nil {
+			return nil, fmt.Errorf("within: %w", err)
+		}
+		r.within = append(r.within, containment{id, is})
+	}
+	if o.Claim != "" && o.Claim != "sub" {
+		for token := range strings.SplitSeq(strings.TrimPrefix(o.Claim, "/"), "/") {
 			r.claim = append(r.claim, strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")) // RFC 6901 §4
 		}
 	}
-	step := exchange.Step{Stage: Name, Rule: r.describe(), Source: op.Object.Source, Controls: controls, Head: r.head}
-	switch op.Object.From {
+	return r, r.source()
+}
+
+// source makes what the rule decides by; a rule that could not decide stops the start.
+func (r *rule) source() error {
+	safe := r.op.Method == http.MethodGet || r.op.Method == http.MethodHead || r.op.Method == "QUERY"
+	switch r.From {
 	case plan.FromClaim:
-		if r.owner.where == inResponse {
-			return exchange.Step{}, fmt.Errorf("%s: source claim cannot read the owner from the response", op.Object.Source)
+		if !r.owner.ofRequest() {
+			return fmt.Errorf("source claim cannot read the owner from the response")
 		}
-		step.Enter = r.fromRequest
 	case plan.FromResponse:
-		if r.owner.where != inResponse {
-			return exchange.Step{}, fmt.Errorf("%s: source response needs owner: $response.body#/…", op.Object.Source)
+		switch {
+		case r.owner.where != inAnswer:
+			return fmt.Errorf("source response needs owner: $response.body#/…")
+		case !safe && r.Access == plan.AccessDeny:
+			return fmt.Errorf("%s changes the object before its answer names the owner; use source claim, conditional or prefetch", r.op.Method)
+		case r.owner.starred():
+			var ok bool
+			if r.filter, ok = schema.NewFilter(r.owner.name, r.Totals); !ok {
+				return fmt.Errorf("owner %s must have one *", r.Owner)
+			}
 		}
-		if op.Method != http.MethodGet && op.Object.Access == plan.AccessDeny {
-			return exchange.Step{}, fmt.Errorf("%s: %s changes the object before its answer names the owner; use source claim", op.Object.Source, op.Method)
+	case plan.FromConditional, plan.FromPrefetch, plan.FromList:
+		var err error
+		if r.read, err = newQuestion(r.Read); err != nil {
+			return err
 		}
-		r.pointer = r.owner.name
-		step.Enter, step.Part = r.begin, r.fromResponse
+		if r.From == plan.FromList {
+			m, err := parseExpression(r.Member)
+			if err != nil || m.where != inAnswer || !m.starred() {
+				return fmt.Errorf("source list needs member: $response.body#/*/id")
+			}
+			r.member = m.name
+		} else if r.owner.where != inAnswer || r.owner.starred() {
+			return fmt.Errorf("source %s needs owner: $response.body#/…", r.From)
+		}
+		if r.From == plan.FromConditional {
+			r.proof = new(proof)
+		}
+	case plan.FromLedger:
+		if r.owners == nil {
+			return fmt.Errorf("source ledger needs a store")
+		}
+	case plan.FromPDP:
+		if r.point == nil {
+			return fmt.Errorf("source pdp needs a decision point")
+		}
 	default:
-		return exchange.Step{}, fmt.Errorf("%s: unknown object source %q", op.Object.Source, op.Object.From)
+		return fmt.Errorf("unknown object source %q", r.From)
 	}
-	return step, nil
+	return nil
 }
 
 func (r *rule) describe() string {
@@ -91,7 +225,40 @@ func (r *rule) describe() string {
 	if r.claim != nil {
 		claim = "claim " + r.Claim
 	}
-	text := fmt.Sprintf("%s %s: owner %s is the caller's %s, issuer %s (source %s)", r.Type, r.ID, r.Owner, claim, r.Issuer, r.From)
+	text := r.Type
+	if r.ID != "" {
+		text += " " + r.ID
+	}
+	whose := fmt.Sprintf("owner %s is the caller's %s, issuer %s", r.Owner, claim, r.Issuer)
+	switch r.From {
+	case plan.FromResponse:
+		if r.filter != nil {
+			whose = "elements whose " + whose + ", and no others"
+		}
+	case plan.FromConditional:
+		whose += ", read by " + r.Read.Operation + " and changed by If-Match"
+	case plan.FromPrefetch:
+		whose += ", read by " + r.Read.Operation
+	case plan.FromList:
+		whose = "it is in the caller's own " + r.Read.Operation + ", first page"
+	case plan.FromLedger:
+		whose = "the caller made it through the gate"
+		if r.makes() {
+			whose = "the caller becomes its owner"
+		}
+	case plan.FromPDP:
+		whose = "the decision point says so"
+	}
+	text += ": " + whose + " (source " + string(r.From) + ")"
+	if r.From.Weak() {
+		text += ", weak: it may change hands between the look and the act"
+	}
+	for _, w := range r.Within {
+		text += "; " + w.Is + " is " + w.ID
+	}
+	for _, t := range r.Totals {
+		text += "; " + t + " counts what is left"
+	}
 	if r.Unless != "" {
 		text += "; or permission " + r.Unless
 	}
@@ -99,6 +266,20 @@ func (r *rule) describe() string {
 		text += "; everybody may, ownership widens the fields"
 	}
 	return text
+}
+
+// makes reports whether the operation makes the object: only its answer can name it.
+func (r *rule) makes() bool { return r.id.where == inAnswer || r.id.where == inAnswerHeader }
+
+// judgesAnswer reports whether the answer's body has a say.
+func (r *rule) judgesAnswer() bool {
+	switch r.From {
+	case plan.FromResponse, plan.FromConditional, plan.FromPrefetch:
+		return true
+	case plan.FromLedger:
+		return r.id.where == inAnswer
+	}
+	return false
 }
 
 // mine returns what the caller's owned objects carry as owner.
@@ -131,136 +312,157 @@ func (r *rule) mine(p *access.Principal) (string, bool) {
 
 // passes reports whether the caller needs no ownership.
 func (r *rule) passes(x *exchange.Exchange) bool {
-	return r.Unless != "" && r.judge.May(&x.Principal, r.Unless)
+	if r.Unless == "" || !r.judge.May(&x.Principal, r.Unless) {
+		return false
+	}
+	x.Judged.By = r.Unless
+	return true
 }
 
-func (r *rule) name(x *exchange.Exchange) {
-	id, _ := r.id.request(x)
-	x.Object = access.Object{Type: r.Type, ID: id}
-}
-
-// fromRequest decides before the upstream is called.
-func (r *rule) fromRequest(x *exchange.Exchange) exchange.Verdict {
-	r.name(x)
-	owner, ok := r.owner.request(x)
-	x.Object.Owner = owner
-	if me, known := r.mine(&x.Principal); ok && known && owner == me {
-		x.Owns = true
+// enter decides, before the upstream is called, on everything that can be.
+func (b *bound) enter(x *exchange.Exchange) exchange.Verdict {
+	for _, r := range b.references {
+		if v := r.refer(x); v != exchange.Pass {
+			return v
+		}
+	}
+	if b.main == nil {
 		return exchange.Pass
 	}
+	return b.main.enter(x)
+}
+
+// refer decides on every object the request names in one place: all must pass.
+func (r *rule) refer(x *exchange.Exchange) exchange.Verdict {
+	x.Object, x.Judged = access.Object{Type: r.Type}, exchange.Judged{Source: r.From, Weak: x.Judged.Weak || r.From.Weak()}
+	if r.passes(x) {
+		return exchange.Pass
+	}
+	ids, ok := r.id.all(x)
+	if !ok {
+		return r.deny(x, "id_malformed")
+	}
+	for _, id := range ids {
+		x.Object.ID = id
+		if v := r.before(x, id); v != exchange.Pass {
+			return v
+		}
+	}
+	return exchange.Pass
+}
+
+// enter decides on the object that the operation is about.
+func (r *rule) enter(x *exchange.Exchange) exchange.Verdict {
+	id, _ := r.id.one(x)
+	x.Object, x.Judged = access.Object{Type: r.Type, ID: id}, exchange.Judged{Source: r.From, Weak: x.Judged.Weak || r.From.Weak()}
 	if r.passes(x) {
 		x.Owns = true
 		return exchange.Pass
 	}
-	if r.Access == plan.AccessFields {
+	switch {
+	case r.From == plan.FromResponse:
+		if !r.contained(x, nil) {
+			return r.deny(x, "not_contained")
+		}
+		return exchange.Pass // the answer decides
+	case r.From == plan.FromLedger && r.makes():
+		if !x.Principal.Authenticated() {
+			return r.deny(x, "nobody")
+		}
+		x.Owns = true
 		return exchange.Pass
 	}
-	return r.deny(x, "not_owner")
+	v := r.before(x, id)
+	if v == exchange.Pass {
+		x.Owns = true
+		return r.prove(x)
+	}
+	if r.Access == plan.AccessFields && r.From == plan.FromClaim {
+		x.No = exchange.Refusal{}
+		return exchange.Pass
+	}
+	return v
 }
 
-func (r *rule) begin(x *exchange.Exchange) exchange.Verdict {
-	r.name(x)
-	x.Owns = r.passes(x)
+// before decides on one object by what is known before the upstream is called.
+func (r *rule) before(x *exchange.Exchange, id string) exchange.Verdict {
+	switch r.From {
+	case plan.FromClaim:
+		return r.byClaim(x)
+	case plan.FromLedger:
+		return r.byLedger(x, id)
+	case plan.FromPDP:
+		return r.byPoint(x, id)
+	case plan.FromList:
+		return r.byList(x, id)
+	case plan.FromConditional, plan.FromPrefetch:
+		return r.byReading(x, id)
+	}
+	return exchange.Undecided
+}
+
+// byClaim: the request itself names the owner. Where it may name several, all must be the caller.
+func (r *rule) byClaim(x *exchange.Exchange) exchange.Verdict {
+	if !r.contained(x, nil) {
+		return r.deny(x, "not_contained")
+	}
+	me, known := r.mine(&x.Principal)
+	if !r.owner.starred() {
+		owner, ok := r.owner.one(x)
+		r.note(x, owner)
+		if !ok || !known || owner != me {
+			return r.deny(x, "not_owner")
+		}
+		return exchange.Pass
+	}
+	owners, ok := r.owner.all(x)
+	for _, owner := range owners {
+		r.note(x, owner)
+		ok = ok && known && owner == me
+	}
+	if !ok {
+		return r.deny(x, "not_owner")
+	}
 	return exchange.Pass
 }
 
-// head makes the API's own 404 and a denial the same answer, and lets nothing bodiless pass that should have named its
-// owner.
-func (r *rule) head(x *exchange.Exchange) exchange.Verdict {
-	status := x.Out.Status()
-	if status == http.StatusNotFound {
-		return r.deny(x, "not_found")
+// note keeps the owner that was read.
+func (r *rule) note(x *exchange.Exchange, owner string) {
+	x.Object.Owner = owner
+	if owner != "" {
+		x.Judged.Attribute = sha256.Sum256([]byte(owner))
 	}
-	if r.From == plan.FromResponse && r.Access == plan.AccessDeny && !x.Owns && status < 400 && x.Out.Delivery() != plan.Hold {
-		return r.deny(x, "owner_unknown")
-	}
-	return exchange.Pass
 }
 
-// fromResponse decides on the body that would leave. A missing or odd owner denies. Refusals of the API itself name
-// none: they pass, judged by their schema.
-func (r *rule) fromResponse(x *exchange.Exchange, dst, part []byte) ([]byte, exchange.Verdict) {
-	if x.Owns || x.Out.Status() >= 400 {
-		return part, exchange.Pass
-	}
-	owner, ok := schema.Lookup(part, r.pointer)
-	if ok {
-		if text, scalar := owner.Text(); scalar {
-			x.Object.Owner = text
-			if me, known := r.mine(&x.Principal); known && text == me {
-				x.Owns = true
-				return part, exchange.Pass
+// contained reports whether all that the request, or the object, says of what the object is part of is the same. body is
+// the object's, nil while there is none: then only what the request says is asked. A body that does not name it twice
+// names no other.
+func (r *rule) contained(x *exchange.Exchange, body []byte) bool {
+	for _, c := range r.within {
+		id, ok := c.id.one(x)
+		switch {
+		case c.is.where == inAnswer && body == nil:
+			continue
+		case c.is.where == inAnswer:
+			v, _ := schema.Lookup(body, c.is.name)
+			is, named := identifier(v)
+			if !ok || !named || is != id {
+				return false
+			}
+		case body == nil:
+			all, read := c.is.all(x)
+			for _, is := range all {
+				read = read && ok && is == id
+			}
+			if !read {
+				return false
 			}
 		}
 	}
-	if r.Access == plan.AccessFields {
-		return part, exchange.Pass
-	}
-	if x.Object.Owner == "" {
-		return nil, r.deny(x, "owner_unknown")
-	}
-	return nil, r.deny(x, "not_owner")
+	return true
 }
 
+// deny tells what is told when there is no such object.
 func (r *rule) deny(x *exchange.Exchange, fine access.Reason) exchange.Verdict {
 	return x.Refuse(exchange.Refusal{Status: http.StatusNotFound, Reason: problem.NotFound, Fine: fine})
-}
-
-type place uint8
-
-const (
-	inPath place = iota
-	inQuery
-	inHeader
-	inResponse
-)
-
-// expression is an OpenAPI runtime expression (OpenAPI 3.1 §4.8.20.3) as far as ownership needs it.
-type expression struct {
-	where place
-	name  string // parameter name, or JSON pointer into the body
-}
-
-func parseExpression(s string) (expression, error) {
-	for prefix, where := range map[string]place{"$request.path.": inPath, "$request.query.": inQuery, "$request.header.": inHeader} {
-		if name, ok := strings.CutPrefix(s, prefix); ok && name != "" {
-			return expression{where, name}, nil
-		}
-	}
-	if pointer, ok := strings.CutPrefix(s, "$response.body#"); ok && strings.HasPrefix(pointer, "/") {
-		return expression{inResponse, pointer}, nil
-	}
-	return expression{}, fmt.Errorf("expression %q is not one of $request.path.NAME, $request.query.NAME, $request.header.NAME, $response.body#/POINTER", s)
-}
-
-// request evaluates the expression on the request, decoded.
-func (e expression) request(x *exchange.Exchange) (string, bool) {
-	switch e.where {
-	case inPath:
-		v, ok := x.PathParam(e.name)
-		if !ok {
-			return "", false
-		}
-		d, err := url.PathUnescape(v)
-		return d, err == nil
-	case inQuery:
-		found, n := "", 0
-		for _, q := range x.Query {
-			if name, err := url.QueryUnescape(q.Name); err == nil && name == e.name {
-				d, err := url.QueryUnescape(q.Value)
-				if err != nil {
-					return "", false
-				}
-				found, n = d, n+1
-			}
-		}
-		return found, n == 1
-	case inHeader:
-		v := x.Request.Header.Values(e.name)
-		if len(v) != 1 {
-			return "", false
-		}
-		return v[0], true
-	}
-	return "", false
 }

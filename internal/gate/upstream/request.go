@@ -50,6 +50,29 @@ func (s *Stage) request(ctx context.Context, x *exchange.Exchange, sent *sentBod
 	return out, nil
 }
 
+// question builds a request beside the exchange's own.
+func (s *Stage) question(ctx context.Context, x *exchange.Exchange, q exchange.Question) (*http.Request, error) {
+	path, err := url.PathUnescape(q.Path)
+	if err != nil {
+		return nil, fmt.Errorf("asking for a path: %w", err)
+	}
+	out := (&http.Request{Method: q.Method, Host: s.host, Header: make(http.Header, len(x.Request.Header)+12), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		URL: &url.URL{Scheme: s.scheme, Host: s.host, Path: s.rule.BasePath + path, RawPath: s.rule.BasePath + q.Path}}).WithContext(ctx)
+	s.copyHeaders(out.Header, x.Request.Header)
+	exchange.Neutral(out.Header, q)
+	if err := s.identify(out, x); err != nil {
+		return nil, err
+	}
+	for name, values := range s.headers {
+		out.Header[name] = values
+	}
+	out.Body = http.NoBody
+	if q.Body != nil {
+		out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(q.Body)), int64(len(q.Body))
+	}
+	return out, nil
+}
+
 // sentBody is the client's body while it is sent on; it remembers that it broke, which is the client's fault and not the
 // upstream's.
 //

@@ -271,6 +271,57 @@ func events(h http.Header) bool {
 	return false
 }
 
+// Ask asks the API beside the exchange's own request: with the caller's credentials where those are forwarded, with who is
+// calling, and without what the caller's request says of versions, ranges and retries. It implements exchange.Asker.
+func (s *Stage) Ask(x *exchange.Exchange, q exchange.Question) (exchange.Told, error) {
+	ctx, cancel := context.WithTimeoutCause(x.Request.Context(), s.rule.Timeout, errTimeout)
+	defer cancel()
+	req, err := s.question(ctx, x, q)
+	if err != nil {
+		return exchange.Told{}, err
+	}
+	report, _ := s.capacity.Breaker.Allow()
+	if report == nil {
+		return exchange.Told{}, exchange.ErrBusy
+	}
+	if !s.capacity.Load.Admit(x.Principal.Authenticated()) {
+		report(errNoAnswer)
+		return exchange.Told{}, exchange.ErrBusy
+	}
+	defer s.capacity.Load.Done(s.capacity.Load.Of("asked before"), 0)
+	resp, err := s.transport.RoundTrip(req)
+	if err != nil {
+		if err = unanswered(ctx, err); x.Request.Context().Err() != nil {
+			report(errNoAnswer)
+		} else {
+			report(errFailed)
+		}
+		return exchange.Told{}, err
+	}
+	report(outcome(resp.StatusCode))
+	defer resp.Body.Close()
+	if resp.ContentLength > exchange.MaxHeld {
+		return exchange.Told{}, exchange.ErrTooLarge
+	}
+	told := exchange.Told{Status: resp.StatusCode, Header: resp.Header}
+	if told.Body, err = exchange.ReadHeld(x, resp.Body); err != nil {
+		return exchange.Told{}, unanswered(ctx, err)
+	}
+	return told, nil
+}
+
+// unanswered is a transport's error as a step may know it.
+func unanswered(ctx context.Context, err error) error {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, exchange.ErrTooLarge), errors.Is(err, exchange.ErrBudget):
+		return err
+	case context.Cause(ctx) == errTimeout, errors.As(err, &timeout) && timeout.Timeout():
+		return exchange.ErrTooSlow
+	}
+	return loggable(err)
+}
+
 var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 var (

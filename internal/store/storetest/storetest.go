@@ -49,6 +49,7 @@ func Run(t *testing.T, fresh func(t testing.TB) Database) {
 		{"failed acts change nothing", failedActs},
 		{"rows are counted", inventory},
 		{"a cancelled act fails", cancelled},
+		{"who made an object stays its owner", owners},
 		{"a revocation reaches another process within a second", revokedElsewhere},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, fresh(t)) })

@@ -1,0 +1,75 @@
+package object
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/portreeve/portreeve/internal/gate/exchange"
+	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/problem"
+)
+
+// proof is whether the API honours If-Match for an operation. What it declares is not believed: the first change that a
+// caller may make is sent with a tag that no version has, and only an API that refuses it (412, RFC 9110 §15.5.13) gets
+// the change itself. One that makes it all the same has made a change that was judged a moment before, as a prefetch's
+// is; from then on the operation is refused, for the promise does not hold.
+type proof struct {
+	mu      sync.Mutex
+	state   proofState
+	checked time.Time
+}
+
+type proofState uint8
+
+const (
+	unproven proofState = iota
+	proven
+	refuted
+)
+
+// proofLasts is how long an API that honoured If-Match is believed to go on doing so.
+const proofLasts = time.Hour
+
+// staleTag is a tag that no version has.
+const staleTag = `"portreeve-no-such-version"`
+
+// prove lets a conditional change pass only where the API is known to honour its condition.
+func (r *rule) prove(x *exchange.Exchange) exchange.Verdict {
+	if r.From != plan.FromConditional {
+		return exchange.Pass
+	}
+	r.proof.mu.Lock() // one at a time: the others wait for what it finds
+	defer r.proof.mu.Unlock()
+	switch {
+	case r.proof.state == refuted:
+		return r.unconditional(x)
+	case r.proof.state == proven && x.Now.Sub(r.proof.checked) < proofLasts:
+		return exchange.Pass
+	}
+	path := x.Request.URL.EscapedPath()
+	body := x.Body
+	if body == nil && x.Request.ContentLength != 0 {
+		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Fine: "precondition_unproven"})
+	}
+	told, err := x.Ask(exchange.Question{Method: x.Request.Method, Path: path, Body: body, Header: http.Header{"If-Match": {staleTag}}})
+	switch {
+	case err != nil:
+		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "precondition_unproven", Cause: err})
+	case told.Status == http.StatusPreconditionFailed:
+		r.proof.state, r.proof.checked = proven, x.Now
+		return exchange.Pass
+	case told.Status >= 500:
+		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "precondition_unproven", Cause: fmt.Errorf("a stale If-Match: status %d", told.Status)})
+	case told.Status >= 400: // it refuses the change for another reason, and would the next time
+		return x.Refuse(exchange.Refusal{Status: told.Status, Reason: problem.InvalidRequest, Fine: "precondition_unproven"})
+	}
+	r.proof.state = refuted
+	return r.unconditional(x)
+}
+
+func (r *rule) unconditional(x *exchange.Exchange) exchange.Verdict {
+	return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "precondition_ignored",
+		Cause: fmt.Errorf("%s %s: the API makes a change whose If-Match names no version; declare source: prefetch, which promises less", r.op.Method, r.op.Path)})
+}

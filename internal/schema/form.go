@@ -164,8 +164,14 @@ func splitForm(body string) ([]Piece, error) {
 	if strings.Count(body, "&") >= maxFormFields {
 		return nil, fault("max_properties", "has too many fields")
 	}
-	var out []Piece
+	if strings.Contains(body, ";") {
+		return nil, fault("separator", "has a ';' that is not escaped: some readers part fields there, and some drop the field")
+	}
+	out := make([]Piece, 0, 1+strings.Count(body, "&"))
 	for pair := range strings.SplitSeq(body, "&") {
+		if pair == "" {
+			return nil, fault("separator", "has an empty field")
+		}
 		name, value, _ := strings.Cut(pair, "=")
 		out = append(out, Piece{name, value})
 	}

@@ -40,7 +40,7 @@ paths:
         - {name: tags, in: query, explode: false, schema: {type: array, items: {type: string}}}
         - {name: X-Mode, in: header, schema: {type: string}}
         - {name: role, in: cookie, schema: {type: string}}
-      responses: {"204": {description: ok}}
+      responses: {"204": {description: ok, headers: {X-Echo: {schema: {type: string}}}}}
   /admin:
     get: {operationId: admin, responses: {"204": {description: ok}}}
   /admin/users:

@@ -215,7 +215,7 @@ func (l *Ledger) continueSegment(name string) error {
 	if err != nil {
 		return err
 	}
-	day := timeOf(first).UTC().Format(time.DateOnly)
+	day := TimeOf(first).UTC().Format(time.DateOnly)
 	if info.Size() == 0 || info.Size() >= l.opts.Segment || day != l.opts.Now().UTC().Format(time.DateOnly) {
 		return nil
 	}
@@ -259,8 +259,8 @@ func Number(line []byte) (uint64, bool) {
 	return p.seq, ok
 }
 
-// timeOf reads a line's time; zero where it says none.
-func timeOf(line []byte) time.Time {
+// TimeOf reads a line's time; zero where it says none.
+func TimeOf(line []byte) time.Time {
 	_, rest, found := bytes.Cut(line, []byte(`,"time":`))
 	if !found {
 		return time.Time{}

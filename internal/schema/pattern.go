@@ -23,18 +23,23 @@ func (p pattern) String() string { return p.source }
 type matcher interface{ MatchString(string) bool }
 
 // compilePattern translates an ECMA-262 pattern (with its u flag, as JSON Schema wants it) to RE2, whose time is linear
-// in the input (CVE-2019-11387's class). What RE2 cannot express, look-around, references back to a group and counts
-// beyond 1000, is an error. The extensions (?i), (?s) and (?m) of other dialects are let pass.
+// in the input (CVE-2019-11387's class). What RE2 cannot express is an error: look-around but at the edges, references back
+// to a group, and counts beyond 1000 but of one class or at the end. The extensions (?i), (?s) and (?m) of other dialects are let pass.
 func compilePattern(source string) (pattern, error) {
 	re2, err := translatePattern(source)
 	var re *regexp.Regexp
 	if err == nil {
 		re, err = regexp.Compile(re2)
 	}
-	if err != nil {
-		return pattern{}, fmt.Errorf("pattern %q cannot be enforced: %w", source, err)
+	if err == nil {
+		return pattern{source, sizeOf(re2), re}, nil
 	}
-	return pattern{source, sizeOf(re2), re}, nil
+	for _, other := range [...]func(string) (matcher, int, bool){conjunctionOf, countedOf} {
+		if m, size, ok := other(source); ok {
+			return pattern{source, size, m}, nil
+		}
+	}
+	return pattern{}, fmt.Errorf("pattern %q cannot be enforced: %w", source, err)
 }
 
 // sizeOf counts the instructions of a pattern that compiles.

@@ -127,6 +127,7 @@ func (b *builder) plan() *plan.Plan {
 			p.DecisionPoint.Token.File = b.at(d.Token.File)
 		}
 	}
+	p.Cookies = plan.Cookies(c.Cookies)
 	p.Audit = plan.Audit{Dir: b.at(c.Audit.Dir), Queue: c.Audit.Queue}
 	if c.Audit.Dir == "" {
 		p.Audit.Dir = filepath.Join(p.Server.Data, "audit")

@@ -31,6 +31,7 @@ type Config struct {
 	Roles           map[string][]string `key:"roles" doc:"Permissions of each role. * is exactly one segment; a lone * is all but portreeve:."`
 	Limits          Limits              `key:"limits" doc:"Rates. N/W is never more than N in any W; {rate, burst} is GCRA."`
 	CORS            CORS                `key:"cors" doc:"Foreign origins that may read answers."`
+	Cookies         Cookies             `key:"cookies" doc:"What cookies of the API may be like, where the document declares Set-Cookie among the headers of an answer. Others are taken away."`
 	Undeclared      Undeclared          `key:"undeclared" doc:"What happens to what the document does not declare."`
 	Audit           Audit               `key:"audit" doc:"The ledger of events."`
 	Data            string              `key:"data" doc:"Data directory: store, key material, ledger, admin socket." default:"./data"`
@@ -225,6 +226,13 @@ type CORS struct {
 	AllowCredentials bool          `key:"allow_credentials" doc:"Let browsers send cookies and credentials."`
 	MaxAge           time.Duration `key:"max_age" doc:"How long a preflight's answer holds." default:"10m"`
 	Expose           []string      `key:"expose" doc:"Further response headers that scripts may read."`
+}
+
+// Cookies is the rule for Set-Cookie; all of it goes beyond what the API says only in strictness.
+type Cookies struct {
+	SameSite string   `key:"same_site" doc:"At least this SameSite." default:"strict" enum:"strict,lax,none"`
+	Scripts  []string `key:"scripts" doc:"Names of cookies that scripts may read; all others are HttpOnly."`
+	Domains  []string `key:"domains" doc:"Domains that a cookie may be for, example.com; without one it is for the host alone."`
 }
 
 // Undeclared is what happens to what the document does not declare.

@@ -87,6 +87,8 @@ func TestFaults(t *testing.T) {
 		{"timeout: 10s", "timeout: 10s, breaker: {requests: 0}", "upstream.breaker.requests"},
 		{"timeout: 10s", "timeout: 10s, breaker: {open: 1ms}", "at least 100ms"},
 		{"timeout: 10s", "timeout: 10s, concurrency: {min: 9, max: 8}", "min is at least 1 and at most max"},
+		{"version: 1\n", "version: 1\ncookies: {domains: [.example.com]}\n", "is not a domain"},
+		{"max_age: 10m", "max_age: 24h", "cors.max_age is too long"},
 		{"environment: production", "environment: prod", `environment cannot be "prod"`},
 		{"environment: production", "environment: production\ndebug: true", "debug is refused in production"},
 		{"tls: {cert: cert.pem, key: key.pem}", "", "plain HTTP is served on loopback only"},

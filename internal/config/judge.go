@@ -265,6 +265,14 @@ func Permission(p string) bool {
 }
 
 func (d *decoder) cors(c *Config) {
+	for _, domain := range c.Cookies.Domains {
+		if domain != strings.ToLower(domain) || strings.HasPrefix(domain, ".") || !strings.Contains(domain, ".") || strings.ContainsAny(domain, "/:* ") {
+			d.fault(c.At("cookies", "domains"), "write example.com", "cookies.domains: %q is not a domain", domain)
+		}
+	}
+	if c.CORS.MaxAge > 2*time.Hour {
+		d.fault(c.At("cors", "max_age"), "at most 2h, which is what browsers keep", "cors.max_age is too long")
+	}
 	for _, o := range c.CORS.AllowOrigins {
 		u, err := url.Parse(o)
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || o != u.Scheme+"://"+strings.ToLower(u.Host) || strings.Contains(o, "*") {

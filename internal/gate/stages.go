@@ -33,7 +33,7 @@ type stages struct {
 	object   *object.Stage
 	upstream *upstream.Stage
 	disclose *disclose.Stage
-	harden   harden.Stage
+	harden   *harden.Stage
 	audit    *audit.Stage
 
 	schemas *schema.Set // until every step is bound
@@ -59,7 +59,7 @@ func newStages(p *plan.Plan, r *Runtime, chains func(*plan.Operation) *exchange.
 	if err != nil {
 		return nil, err
 	}
-	s := &stages{schemas: set, cors: cors.New(p), throttle: throttle.New(r.Meter), authz: authz.New(p), validate: validate.New(p, set, r.Budget)}
+	s := &stages{schemas: set, cors: cors.New(p), throttle: throttle.New(r.Meter), authz: authz.New(p), harden: harden.New(p), validate: validate.New(p, set, r.Budget)}
 	s.disclose = disclose.New(set, s.authz)
 	if s.object, err = object.New(p, s.authz, r.Owners); err != nil {
 		return nil, err

@@ -35,6 +35,7 @@ type Plan struct {
 	Roles         []Role         `json:"roles"` // sorted by name
 	Guard         Guard          `json:"guard"`
 	Upstream      Upstream       `json:"upstream"`
+	Cookies       Cookies        `json:"cookies"`
 	DecisionPoint *DecisionPoint `json:"decision_point,omitempty"` // nil: none
 	Coverage      Coverage       `json:"coverage"`                 // of what looks like an object's id
 	Audit         Audit          `json:"audit"`
@@ -198,6 +199,13 @@ type Header struct {
 	Name   string     `json:"name"`
 	Value  string     `json:"value,omitempty"`
 	Secret secret.Ref `json:"secret"`
+}
+
+// Cookies is what cookies of the API's may be like where the document declares Set-Cookie.
+type Cookies struct {
+	SameSite string   `json:"same_site"` // at least: "strict", "lax", "none"
+	Scripts  []string `json:"scripts"`   // names of those without HttpOnly
+	Domains  []string `json:"domains"`   // that one may be set for, lower case
 }
 
 // Assertion asks for Portreeve-Assertion, a short-lived signed JWT by which the upstream knows the gate.

@@ -36,7 +36,7 @@ func text(calls *atomic.Int64, before func()) http.Handler {
 
 // Hundreds of requests are on their way while the plan is changed again and again: each is answered, each once.
 func TestReloadUnderLoad(t *testing.T) {
-	const clients, reloads = 200, 12
+	const clients, reloads = 200, 6
 	var calls atomic.Int64
 	api := httptest.NewServer(text(&calls, func() { time.Sleep(time.Millisecond) }))
 	defer api.Close()

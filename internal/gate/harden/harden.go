@@ -4,6 +4,7 @@ package harden
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/control"
@@ -35,24 +36,35 @@ var fixed = []struct {
 }
 
 var (
-	csp      = []string{"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
 	hsts     = []string{"max-age=31536000; includeSubDomains"}
 	noStore  = []string{"no-store"}
 	openCORP = []string{"cross-origin"}
 )
 
 // Stage dresses heads.
-type Stage struct{}
+type Stage struct{ cookies cookies }
+
+// New reads the plan's rule for cookies.
+func New(p *plan.Plan) *Stage {
+	return &Stage{cookies{p.Cookies, p.Server.TLS.On() || strings.HasPrefix(p.PublicURL, "https://")}}
+}
 
 // Bind returns the step; it is the same for every operation.
-func (Stage) Bind(op *plan.Operation) (exchange.Step, error) {
-	return exchange.Step{Stage: Name, Rule: "HSTS over TLS, CSP, nosniff, no framing, no referrer, no-store; no software banner",
-		Source: "built in", Controls: controls, Head: head, Dress: dress}, nil
+func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
+	rule := "HSTS over TLS, CSP, nosniff, no framing, no referrer, no-store; files are saved, not opened; no software banner"
+	for i := range op.Answers {
+		if slices.Contains(op.Answers[i].Headers, "Set-Cookie") {
+			rule += "; cookies at least SameSite=" + s.cookies.rule.SameSite + ", Secure over TLS, HttpOnly, of this host"
+			break
+		}
+	}
+	return exchange.Step{Stage: Name, Rule: rule, Source: "built in", Controls: controls, Head: s.head, Dress: dress}, nil
 }
 
 // head removes banners, and hop-by-hop headers with all that Connection names (RFC 9110 §7.6.1).
-func head(x *exchange.Exchange) exchange.Verdict {
+func (s *Stage) head(x *exchange.Exchange) exchange.Verdict {
 	h := x.Out.Judged()
+	x.Dropped += s.cookies.judge(h, x.Request.TLS != nil)
 	for _, name := range banners {
 		delete(h, name)
 	}
@@ -81,7 +93,14 @@ func dress(x *exchange.Exchange) {
 	if h["Access-Control-Allow-Origin"] != nil {
 		h["Cross-Origin-Resource-Policy"] = openCORP
 	}
-	h["Content-Security-Policy"] = csp
+	k := data
+	if t := h["Content-Type"]; len(t) > 0 {
+		k = kindOf(t[0])
+	}
+	h["Content-Security-Policy"] = policies[k]
+	if k == file {
+		h["Content-Disposition"] = disposition(h["Content-Disposition"])
+	}
 	if x.Request.TLS != nil {
 		h["Strict-Transport-Security"] = hsts
 	} else {

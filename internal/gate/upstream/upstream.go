@@ -523,6 +523,8 @@ func media(declared []plan.Media, h http.Header) (*plan.Media, access.Reason) {
 	switch {
 	case m == nil:
 		return nil, "type_undeclared"
+	case executable(t) && !strings.EqualFold(m.Type, t):
+		return nil, "type_executable"
 	case m.Delivery == plan.Never, m.Delivery == plan.Hold && m.Kind == plan.PartNatural && strings.HasSuffix(m.Type, "/*") && !isJSON(t):
 		return nil, "type_unjudgeable" // a range that is judged as JSON gives only that
 	}
@@ -532,6 +534,19 @@ func media(declared []plan.Media, h http.Header) (*plan.Media, access.Reason) {
 		}
 	}
 	return m, ""
+}
+
+// executable reports whether a browser runs a program that a body of the type holds. Such a type is declared by its own
+// name or not at all: who declares image/* thinks of pictures, not of SVG.
+func executable(t string) bool {
+	switch t {
+	case "text/html", "text/xml", "application/xml", "text/xsl", "text/javascript", "application/javascript", "application/x-javascript",
+		"text/ecmascript", "application/ecmascript", "text/vbscript", "text/css", "application/wasm", "application/pdf",
+		"application/x-shockwave-flash", "application/java-archive", "application/hta", "text/x-component", "text/cache-manifest",
+		"application/manifest+json", "message/rfc822", "multipart/related", "multipart/x-mixed-replace":
+		return true
+	}
+	return strings.HasSuffix(t, "+xml")
 }
 
 func isJSON(t string) bool {

@@ -56,7 +56,7 @@ var places = []place{
 
 	// What is promised, and what state is made of.
 	{"internal/plan", 20}, {"internal/spec", 20}, {"internal/config", 20},
-	{"internal/store/*", 30}, {"internal/keys", 20}, {"internal/store", 10}, {"internal/owner", 10},
+	{"internal/store/*", 30}, {"internal/keys", 20}, {"internal/store", 10}, {"internal/owner", 10}, {"internal/sink", 20},
 
 	// The catalogue of controls, and what is found about them.
 	{"internal/control/catalogue", 20}, {"internal/finding", 15},

@@ -98,7 +98,7 @@ Nothing is locked and nothing written: a running gate goes on. Exit code 4: the 
 		},
 	}
 	f := c.Flags()
-	f.StringArrayVar(&since, "since", nil, "hold a checkpoint kept elsewhere, a `FILE` (repeatable)")
+	f.StringArrayVar(&since, "since", nil, "hold a checkpoint kept elsewhere, a `FILE`: a checkpoint, or a copy of the events that a sink made (repeatable)")
 	f.StringVar(&dir, "dir", "", "verify the ledger in `DIR`, a copy for example")
 	f.StringVar(&proof, "proof", "", "judge the proof of an event in a `FILE`")
 	f.StringVar(&key, "key", "", "`FILE` with the ledger's verifier key, for --proof (default: the ledger's own)")
@@ -148,6 +148,9 @@ func readCheckpoints(flag, dir string, files []string) ([]ledger.Checkpoint, err
 		if err != nil {
 			return nil, err
 		}
+		if bytes.HasPrefix(b, []byte("{")) {
+			b = copied(b)
+		}
 		c, err := ledger.ReadCheckpoint(b, v)
 		if errors.Is(err, ledger.ErrNotOurs) {
 			return nil, exit(integrity, fmt.Errorf("%s %w: it is another ledger's, or this one was begun anew", name, err))
@@ -158,6 +161,18 @@ func readCheckpoints(flag, dir string, files []string) ([]ledger.Checkpoint, err
 		out = append(out, c)
 	}
 	return out, nil
+}
+
+// copied finds the last checkpoint in a copy of a ledger's lines, as a sink has it.
+func copied(text []byte) []byte {
+	var last []byte
+	for line := range bytes.Lines(text) {
+		var e shown
+		if json.Unmarshal(line, &e) == nil && e.Unmapped.Verb == ledger.CheckpointVerb {
+			last = []byte(e.Message)
+		}
+	}
+	return last
 }
 
 func showVerified(w io.Writer, r verifiedLedger) error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/portreeve/portreeve/internal/config"
 	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/secret"
 	"github.com/portreeve/portreeve/internal/spec"
 	"github.com/portreeve/portreeve/internal/tree"
 )
@@ -132,6 +133,7 @@ func (b *builder) plan() *plan.Plan {
 	if c.Audit.Dir == "" {
 		p.Audit.Dir = filepath.Join(p.Server.Data, "audit")
 	}
+	p.Audit.Sinks = b.sinks()
 	if c.Help.Contact != "" {
 		p.Help = plan.Help{Contact: []string{c.Help.Contact}, Policy: c.Help.Policy, Encryption: c.Help.Encryption}
 	}
@@ -258,17 +260,42 @@ func (b *builder) connections() plan.Connections {
 	return out
 }
 
+func (b *builder) sinks() []plan.Sink {
+	out := []plan.Sink{}
+	for _, s := range b.c.Audit.Sinks {
+		kind, where, _ := s.Target()
+		if kind == "file" {
+			where = b.at(where)
+		}
+		t := plan.Sink{Name: s.Name, Kind: kind, Where: where, Format: s.Format, CA: b.at(s.CA), Client: plan.KeyPair{Cert: b.at(s.Cert), Key: b.at(s.Key)}, Headers: b.headers(s.Headers),
+			Secret: b.ref(s.Secret), Region: s.Region, Access: b.ref(s.Access), Private: b.ref(s.Private), Source: b.source(b.c.At("audit", "sinks"))}
+		out = append(out, t)
+	}
+	return out
+}
+
+// ref places a secret's file beside the configuration.
+func (b *builder) ref(r secret.Ref) secret.Ref {
+	if r.File != "" {
+		r.File = b.at(r.File)
+	}
+	return r
+}
+
+func (b *builder) headers(given map[string]config.Header) []plan.Header {
+	var out []plan.Header
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		h := given[name]
+		out = append(out, plan.Header{Name: name, Value: h.Value, Secret: b.ref(h.Secret)})
+	}
+	return out
+}
+
 func (b *builder) upstream() plan.Upstream {
 	u := b.c.Upstream
 	out := plan.Upstream{URL: strings.TrimRight(u.URL, "/"), BasePath: u.BasePath, Timeout: u.Timeout, Forward: u.Forward, CA: b.at(u.CA), Client: plan.KeyPair{Cert: b.at(u.Cert), Key: b.at(u.Key)}, Name: u.Name, MaxAnswer: int64(b.c.Sizes.Answer), Source: b.source(b.c.At("upstream")),
 		Breaker: plan.Breaker(u.Breaker), Concurrency: plan.Concurrency(u.Concurrency)}
-	for _, name := range slices.Sorted(maps.Keys(u.Headers)) {
-		h := u.Headers[name]
-		if h.Secret.File != "" {
-			h.Secret.File = b.at(h.Secret.File)
-		}
-		out.Headers = append(out.Headers, plan.Header{Name: name, Value: h.Value, Secret: h.Secret})
-	}
+	out.Headers = b.headers(u.Headers)
 	if a := u.Assertion; a != nil {
 		out.Assertion = &plan.Assertion{Issuer: b.base(), Audience: a.Audience, Lifetime: a.Lifetime}
 	}

@@ -245,6 +245,42 @@ type Undeclared struct {
 type Audit struct {
 	Dir   string `key:"dir" doc:"Where its files are; audit in the data directory by default."`
 	Queue int    `key:"queue" doc:"Events that may wait to be written; beyond it they are counted as lost." default:"8192"`
+	Sinks []Sink `key:"sinks" doc:"Where copies of the events go. Each sink gets all of them, in order, however long it was away."`
+}
+
+// Sink is a receiver of events: exactly one of file, stdout, syslog, otlp, webhook and s3.
+type Sink struct {
+	Name    string            `key:"name" doc:"Its name; its place in the ledger is kept by it." required:"true"`
+	File    string            `key:"file" doc:"Append to a file, on another machine's disk for example."`
+	Stdout  bool              `key:"stdout" doc:"Write to standard output."`
+	Syslog  string            `key:"syslog" doc:"tls://HOST:PORT of a syslog server (RFC 5425); tcp:// on loopback."`
+	OTLP    string            `key:"otlp" doc:"URL of an OpenTelemetry collector, OTLP over HTTP; https off loopback."`
+	Webhook string            `key:"webhook" doc:"URL that takes JSON lines, signed as Standard Webhooks says; https off loopback."`
+	S3      string            `key:"s3" doc:"URL of a bucket and a prefix, path-style: https://s3.eu-central-1.amazonaws.com/audit/gate."`
+	Format  string            `key:"format" doc:"How an event is written; what is to be verified again stays ocsf." default:"ocsf" enum:"ocsf,ecs,cef"`
+	CA      string            `key:"ca" doc:"PEM file of roots trusted instead of the system's."`
+	Cert    string            `key:"cert" doc:"PEM file of the certificate by which the gate is known there."`
+	Key     string            `key:"key" doc:"PEM file of its key."`
+	Headers map[string]Header `key:"headers" doc:"Sent along by otlp; a secret value comes as {env: NAME} or {file: PATH}."`
+	Secret  secret.Ref        `key:"secret" doc:"Signs a webhook's batches; at least 24 bytes."`
+	Region  string            `key:"region" doc:"Of the bucket." default:"us-east-1"`
+	Access  secret.Ref        `key:"access_key" doc:"Id of the bucket's key."`
+	Private secret.Ref        `key:"secret_key" doc:"And its secret."`
+}
+
+// Target is the sink's kind and where it is.
+func (s *Sink) Target() (kind, where string, given int) {
+	for _, k := range []struct{ kind, where string }{{"file", s.File}, {"syslog", s.Syslog}, {"otlp", s.OTLP}, {"webhook", s.Webhook}, {"s3", s.S3}} {
+		if k.where != "" {
+			kind, where = k.kind, k.where
+			given++
+		}
+	}
+	if s.Stdout {
+		kind = "stdout"
+		given++
+	}
+	return kind, where, given
 }
 
 // Store is the state's home: exactly one.

@@ -21,6 +21,7 @@ func (d *decoder) judge(c *Config, now time.Time) {
 	d.upstream(c)
 	d.decisionPoint(c)
 	d.issuers(c)
+	d.sinks(c)
 	d.roles(c)
 	d.cors(c)
 	d.observe(c, now)

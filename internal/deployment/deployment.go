@@ -19,6 +19,7 @@ import (
 	"github.com/portreeve/portreeve/internal/gate"
 	"github.com/portreeve/portreeve/internal/gate/audit"
 	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/sink"
 )
 
 // Deployment is a gate on its state.
@@ -34,6 +35,8 @@ type Deployment struct {
 
 	connections func() Connections // nil: somebody else listens
 	shown       atomic.Pointer[Certificates]
+	sinks       []*sink.Shipper
+	published   uint64 // lines of the ledger, with the checkpoint that was told last
 	files       files
 }
 
@@ -69,6 +72,10 @@ func Open(ctx context.Context, p *plan.Plan, o Options) (*Deployment, error) {
 	d.files.bound(p)
 	if err := s.Announce(ctx, "start", "the gate obeys plan "+p.Hash); err != nil {
 		s.Close()
+		return nil, err
+	}
+	if err := d.startSinks(p); err != nil {
+		d.Close()
 		return nil, err
 	}
 	return d, nil
@@ -138,6 +145,7 @@ func (d *Deployment) Reload(ctx context.Context, p *plan.Plan) (err error) {
 		{"timeouts.drain", old.Server.Drain.String(), p.Server.Drain.String()},
 		{"sizes.held", strconv.FormatInt(old.Server.Held, 10), strconv.FormatInt(p.Server.Held, 10)},
 		{"sizes.header", strconv.Itoa(old.Edge.MaxHeaderBytes), strconv.Itoa(p.Edge.MaxHeaderBytes)},
+		{"audit.sinks", fmt.Sprint(len(old.Audit.Sinks)), fmt.Sprint(len(p.Audit.Sinks))},
 		{"audit.queue", strconv.Itoa(old.Audit.Queue), strconv.Itoa(p.Audit.Queue)},
 		{"debug", strconv.FormatBool(old.Server.Debug), strconv.FormatBool(p.Server.Debug)},
 	} {
@@ -197,7 +205,7 @@ func (d *Deployment) Drain() { d.draining.Store(true) }
 // Close announces the stop and closes the state. Requests must have ended.
 func (d *Deployment) Close() error {
 	_ = d.Announce(context.Background(), "stop", "")
-	return d.State.Close()
+	return errors.Join(d.farewell(), d.State.Close())
 }
 
 // ControlState says how a control stands in the plan that is obeyed now.

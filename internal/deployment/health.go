@@ -14,6 +14,7 @@ import (
 	"github.com/portreeve/portreeve/internal/certificate"
 	"github.com/portreeve/portreeve/internal/gate/upstream"
 	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/sink"
 )
 
 // Health is what /health says: the parts, and the worst of them.
@@ -21,10 +22,12 @@ type Health struct {
 	Status       string              `json:"status"` // "ok", "degraded" (some requests are refused), "unavailable" (all are)
 	Timestamp    time.Time           `json:"timestamp"`
 	Version      string              `json:"version"`
-	Database     string              `json:"database"` // "ok", "stale", "none"
-	Cache        string              `json:"cache"`    // "memory"
-	Upstream     string              `json:"upstream"` // "ok", "unreachable", "untrusted" (its certificate), "failing" (the breaker is open), "none"
-	Ledger       string              `json:"ledger"`   // "ok", "failed"
+	Database     string              `json:"database"`   // "ok", "stale", "none"
+	Cache        string              `json:"cache"`      // "memory"
+	Upstream     string              `json:"upstream"`   // "ok", "unreachable", "untrusted" (its certificate), "failing" (the breaker is open), "none"
+	Ledger       string              `json:"ledger"`     // "ok", "failed"
+	Checkpoint   uint64              `json:"checkpoint"` // lines of the ledger that are signed
+	Sinks        []sink.Status       `json:"sinks"`
 	Plan         string              `json:"plan"`
 	Certificates []certificate.State `json:"certificates"` // of the public listener
 	Unsafe       []string            `json:"unsafe"`       // protections that are switched off
@@ -85,11 +88,19 @@ func (d *Deployment) Health(version string) Health {
 			h.Database = "failing"
 		}
 	}
-	if d.Ledger.Stats().Failed {
+	stats := d.Ledger.Stats()
+	if stats.Failed {
 		h.Ledger = "failed"
 	}
+	h.Checkpoint, h.Sinks = stats.Checkpoint.Size, []sink.Status{}
 	var failing bool
 	h.Certificates, failing = d.certificates()
+	failing = failing || stats.SealErr != nil
+	for _, s := range d.sinks {
+		st := s.Status()
+		h.Sinks = append(h.Sinks, st)
+		failing = failing || st.Failing
+	}
 	switch {
 	case h.Upstream == "unreachable" || h.Upstream == "untrusted" || h.Upstream == "failing" || h.Database == "stale":
 		h.Status = "unavailable"

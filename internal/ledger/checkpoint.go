@@ -32,6 +32,9 @@ type Checkpoint struct {
 	Note   []byte // as signed
 }
 
+// CheckpointVerb is the event whose message is a checkpoint, so that every copy of the lines holds checkpoints too.
+const CheckpointVerb = "ledger.checkpoint"
+
 // ErrNotOurs is a checkpoint whose signature this ledger's key did not make.
 var ErrNotOurs = errors.New("is not signed by this ledger's key")
 

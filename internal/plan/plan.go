@@ -219,6 +219,23 @@ type Assertion struct {
 type Audit struct {
 	Dir   string `json:"dir"`
 	Queue int    `json:"queue"` // events an async writer may wait with
+	Sinks []Sink `json:"sinks"`
+}
+
+// Sink is a receiver of the ledger's events.
+type Sink struct {
+	Name    string     `json:"name"`
+	Kind    string     `json:"kind"`  // file, stdout, syslog, otlp, webhook, s3
+	Where   string     `json:"where"` // path or URL
+	Format  string     `json:"format"`
+	CA      string     `json:"ca"`
+	Client  KeyPair    `json:"client"`
+	Headers []Header   `json:"headers"`
+	Secret  secret.Ref `json:"secret"`
+	Region  string     `json:"region"`
+	Access  secret.Ref `json:"access_key"`
+	Private secret.Ref `json:"secret_key"`
+	Source  Source     `json:"source"`
 }
 
 // Help is whom to tell about a weakness (RFC 9116).

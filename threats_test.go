@@ -115,7 +115,7 @@ type claim struct {
 
 var (
 	directive = regexp.MustCompile(`^//threat:(\d+) (.+) → (.+)$`)
-	textLine  = regexp.MustCompile(`(?m)^threat (\d+): (.+) → (.+)$`)
+	textLine  = regexp.MustCompile(`(?m)^(?:# )?threat (\d+): (.+) → (.+)$`)
 )
 
 // claims finds what the tests below a folder say of themselves, and the faults in it.

@@ -27,9 +27,13 @@ components:
 
 // inFront is a gate in front of an API, or around it.
 func inFront(t *testing.T, mode string, h http.HandlerFunc) *world {
+	return inFrontOf(t, itemsDocument, mode, h)
+}
+
+func inFrontOf(t *testing.T, document, mode string, h http.HandlerFunc) *world {
 	up := httptest.NewServer(h)
 	t.Cleanup(up.Close)
-	s := settings{document: itemsDocument, config: "version: 1\ndocument: openapi.yaml\nsizes: {held: 1MiB}\nupstream: {url: \"" + up.URL + "\"}\n"}
+	s := settings{document: document, config: "version: 1\ndocument: openapi.yaml\nsizes: {held: 1MiB}\nupstream: {url: \"" + up.URL + "\"}\n"}
 	if mode == "wrap" {
 		s.next = h
 	}

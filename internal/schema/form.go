@@ -39,13 +39,15 @@ type Form struct {
 	shape   *shape
 	fields  map[string]Field
 	styled  []*Parameter // members that are written in a style of their own
+	no      []string     // members for which OpenAPI has no form: they are refused
 	open    bool         // members may have names that the schema does not list
 }
 
 // maxFormFields bounds the pairs of a form.
 const maxFormFields = 1000
 
-// Form prepares a form whose members the program judges. The error is a *CompileError.
+// Form prepares a form whose members the program judges. A member whose style OpenAPI gives no form to, as an array in
+// style deepObject, is refused wherever it stands: it would be read by guessing. The error is a *CompileError.
 func (p *Program) Form(fields ...Field) (*Form, error) {
 	f := &Form{program: p, shape: shapeOf(p.root, 0), fields: map[string]Field{}}
 	for _, s := range together(p.root) {
@@ -59,8 +61,9 @@ func (p *Program) Form(fields ...Field) (*Form, error) {
 		}
 		member := &Parameter{config: ParameterConfig{Name: field.Name, In: "query", Style: field.Style, Explode: field.Explode},
 			decoder: decoder{plus: true}, shape: f.shape.member(field.Name)}
-		if err := member.takeStyle(); err != nil {
-			return nil, err
+		if member.takeStyle() != nil {
+			f.no = append(f.no, field.Name)
+			continue
 		}
 		f.styled = append(f.styled, member)
 	}
@@ -191,6 +194,9 @@ func (f *Form) judge(pieces []Piece, d decoder) (Judged, error) {
 			return Judged{}, err
 		}
 		member[i] = name
+		if base, _, _ := strings.Cut(name, "["); slices.Contains(f.no, base) {
+			return Judged{}, under(base, fault("style", "has no form that OpenAPI describes"))
+		}
 		if owner := f.owner(name); owner != nil {
 			if written[owner] == nil {
 				order = append(order, owner)
@@ -202,6 +208,9 @@ func (f *Form) judge(pieces []Piece, d decoder) (Judged, error) {
 			written[owner] = append(written[owner], raw)
 			member[i] = owner.Name()
 			continue
+		}
+		if slices.ContainsFunc(f.styled, func(p *Parameter) bool { return p.Name() == name }) {
+			return Judged{}, under(name, fault("undeclared", "is not written so: its members are fields of their own"))
 		}
 		if _, err := g.put(p.Name, p.Value); err != nil {
 			return Judged{}, err

@@ -50,6 +50,20 @@ func TestForm(t *testing.T) {
 	}
 }
 
+func TestFormStyles(t *testing.T) {
+	no := false
+	f := form(t, `{"type":"object","properties":{"a":{"type":"array","items":{"type":"string"}},"o":{"type":"object","properties":{"x":{"type":"integer"}}},"l":{"type":"array","items":{"type":"integer"}}}}`, Refuse,
+		Field{Name: "a", Style: "deepObject"}, Field{Name: "o", Style: "deepObject"}, Field{Name: "l", Style: "pipeDelimited", Explode: &no})
+	for body, want := range map[string]string{
+		"o[x]=1&l=1|2": "", "o%5Bx%5D=1": "", "o[x]=y": "/o/x type", "o[y]=1": "/o/y undeclared", "o=1": "/o undeclared", "o=%7B%22x%22:1%7D": "/o undeclared", "l=1,2": "/l/0 type", "o[x]=1&o[x]=2": "/o/x duplicate",
+		"a=1": "/a style", "a[]=1": "/a style", "a[0]=1": "/a style",
+	} {
+		if got := codeOf(f.Validate([]byte(body))); got != want {
+			t.Errorf("%s: got %q, want %q", body, got, want)
+		}
+	}
+}
+
 func TestFormBytes(t *testing.T) {
 	f := form(t, `{"type":"object","required":["f"],"properties":{"f":{"type":"string","minLength":2},"fs":{"type":"array","maxItems":1,"items":{}}}}`, Refuse,
 		Field{Name: "f", Kind: Bytes, Bytes: Length{2, 4}}, Field{Name: "fs", Kind: Bytes, Bytes: Length{0, -1}})

@@ -15,6 +15,7 @@ import (
 	"github.com/portreeve/portreeve/internal/attack"
 	"github.com/portreeve/portreeve/internal/finding"
 	"github.com/portreeve/portreeve/internal/lint"
+	"github.com/portreeve/portreeve/internal/plan"
 	"github.com/portreeve/portreeve/internal/report"
 	"github.com/portreeve/portreeve/internal/report/jsonreport"
 	text "github.com/portreeve/portreeve/internal/report/terminal"
@@ -94,6 +95,9 @@ func check(s Streams, o checkOptions, now func() time.Time) error {
 	}
 	if err != nil {
 		return err
+	}
+	if c := subject.Identifiers(); c != (plan.Coverage{}) {
+		fmt.Fprintf(s.Err, "portreeve: identifiers of objects: %d bound, %d exempt, %d unbound\n", c.Bound, c.Exempt, c.Unbound)
 	}
 	tellUnsearched(s.Err, subject)
 	for _, out := range outputs {

@@ -47,7 +47,7 @@ func TestDocumentCompiles(t *testing.T) {
 		{"GET", "/api/data", "data:read", plan.Async, false, plan.FromResponse},
 		{"GET", "/api/protected", "admin:read", plan.Sync, false, ""},
 		{"GET", "/api/expensive-operation", "operations:run", plan.Async, false, ""},
-		{"GET", "/api/payments", "payments:read", plan.Sync, false, plan.FromClaim},
+		{"GET", "/api/payments", "payments:read", plan.Sync, false, plan.FromResponse},
 		{"POST", "/api/payments", "payments:create", plan.Sync, false, ""},
 		{"GET", "/api/payments/{payment_id}", "payments:read", plan.Sync, false, plan.FromResponse},
 	} {

@@ -368,10 +368,33 @@ func roles(v *view, _ control.ID) said {
 	return yes("%d roles: %s; a role that is not among them grants nothing", len(names), strings.Join(some(names, 12), ", "))
 }
 
-// objects looks at operations whose path names a thing.
+// objects counts what of requests looks like an object's id, and what of it is held against an owner. A decision that is
+// weak, because the object may change hands before it is acted upon, is named as that.
 func objects(v *view, _ control.ID) said {
-	return v.share(func(op *plan.Operation) bool { return strings.Contains(op.Path, "{") },
-		func(op *plan.Operation) bool { return op.Object != nil }, "that name an object say whose it is")
+	c := v.plan.Coverage
+	var weak []string
+	for _, op := range v.ops {
+		is := op.Object != nil && op.Object.From.Weak()
+		for _, r := range op.References {
+			is = is || r.From.Weak()
+		}
+		if is {
+			weak = append(weak, op.Method+" "+op.Path)
+		}
+	}
+	text := fmt.Sprintf("of %d identifiers of objects %d are held against an owner, %d are exempt with a reason, %d are unbound", c.Bound+c.Exempt+c.Unbound, c.Bound, c.Exempt, c.Unbound)
+	if len(weak) > 0 {
+		text += fmt.Sprintf("; weak, for the object may change hands between the look and the act: %s", strings.Join(some(weak, 6), ", "))
+	}
+	switch {
+	case c == (plan.Coverage{}):
+		return irrelevant("no request holds what looks like the id of an object")
+	case c.Unbound == 0 && len(weak) == 0:
+		return yes("%s", text)
+	case c.Bound+c.Exempt == 0:
+		return no("%s", text)
+	}
+	return partly("%s", text)
 }
 
 func functions(v *view, _ control.ID) said {

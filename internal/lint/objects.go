@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/portreeve/portreeve/internal/compile"
 	"github.com/portreeve/portreeve/internal/finding"
+	"github.com/portreeve/portreeve/internal/plan"
 	"github.com/portreeve/portreeve/internal/spec"
 )
 
@@ -48,6 +50,18 @@ func (s *search) ids(op *spec.Operation) []*schema {
 	return out
 }
 
+// unbound are the identifiers of an operation's path and query that no rule holds, as the plan counts them. Those of its
+// body are counted there alone: what a body names need not be somebody's.
+func unbound(s *search, op *spec.Operation) []string {
+	var out []string
+	for _, id := range compile.Identifiers(s.Document, op) {
+		if id.State == plan.Unbound && !strings.HasPrefix(id.Expression, "$request.body") {
+			out = append(out, id.Expression)
+		}
+	}
+	return out
+}
+
 func objectUnbound(s *search) {
 	for _, op := range s.Document.Operations {
 		if s.public(op) {
@@ -58,10 +72,18 @@ func objectUnbound(s *search) {
 			continue
 		}
 		s.look()
-		if op.Ext.Object != nil {
+		open := unbound(s, op)
+		f := found{at: op.At, pointer: op.Pointer, op: op}
+		if op.Ext.Object != nil || len(op.Ext.References) > 0 {
+			if len(open) > 0 { // some of what it names is held, the rest is not
+				f.severity, f.key = finding.Medium, strings.Join(open, " ")
+				s.find(f, "%s looks like the id of an object, and nothing holds it against the caller: name it under references, within or exempt", strings.Join(open, ", "))
+			}
 			continue
 		}
-		f := found{at: op.At, pointer: op.Pointer, op: op}
+		if len(open) == 0 {
+			continue // exempt, with a reason
+		}
 		id := ids[len(ids)-1].name
 		if i := slices.IndexFunc(ids, func(x *schema) bool { return x.param.In == "path" }); i < 0 {
 			f.severity = finding.Medium
@@ -90,4 +112,39 @@ func idSequential(s *search) {
 			}
 		}
 	}
+}
+
+// objectWeak names operations that are decided by a look before the act.
+func objectWeak(s *search) {
+	for _, op := range s.Document.Operations {
+		for _, o := range append(slices.Clone(op.Ext.References), op.Ext.Object) {
+			if o == nil || o.Source == "" {
+				continue
+			}
+			s.look()
+			if plan.ObjectSource(o.Source).Weak() {
+				s.find(found{at: o.At, pointer: op.Pointer, op: op, key: o.Type}, "whose the %s is, is read before and acted upon afterwards (source %s): it may change hands in between", o.Type, o.Source)
+			}
+		}
+	}
+}
+
+// Identifiers counts what of the document's requests looks like an object's id.
+func (s *Subject) Identifiers() (c plan.Coverage) {
+	if s.Document == nil {
+		return c
+	}
+	for _, op := range s.Document.Operations {
+		for _, id := range compile.Identifiers(s.Document, op) {
+			switch id.State {
+			case plan.Bound:
+				c.Bound++
+			case plan.Exempt:
+				c.Exempt++
+			default:
+				c.Unbound++
+			}
+		}
+	}
+	return c
 }

@@ -115,6 +115,8 @@ var samples = map[string]sample{
 		good: []edit{doc(count, count+"        webhook_url: {type: string, format: uri, maxLength: 200, pattern: \"^https://hooks\\\\.example\\\\.com/\"}\n")}},
 	"object-unbound": {bad: []edit{doc("\n        object: {type: Order, owner: $response.body#/owner_id, unless: \"orders:read:any\"}", "")},
 		good: []edit{doc("owner: $response.body#/owner_id, unless: \"orders:read:any\"}", "owner: $response.body#/owner_id, access: fields}")}},
+	"object-weak": {bad: []edit{doc("owner: $response.body#/owner_id, unless: \"orders:read:any\"}", "owner: $response.body#/owner_id, unless: \"orders:read:any\", source: prefetch, read: getOrder}")},
+		good: []edit{doc("owner: $response.body#/owner_id, unless: \"orders:read:any\"}", "owner: $response.body#/owner_id, unless: \"orders:read:any\", source: response}")}},
 	"id-sequential": {bad: []edit{doc("\n        object: {type: Order, owner: $response.body#/owner_id, unless: \"orders:read:any\"}", ""), doc("schema: {type: string, format: uuid}}", "schema: {type: integer, minimum: 1}}")},
 		good: []edit{doc("schema: {type: string, format: uuid}}", "schema: {type: integer, minimum: 1}}")}, also: []string{"object-unbound"}},
 	"field-unclassified": {bad: []edit{doc(note, note+"        phone: {type: string}\n")},

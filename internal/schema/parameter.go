@@ -25,6 +25,7 @@ type Parameter struct {
 	style   style
 	explode bool
 	program *Program // nil: any value
+	form    *Form    // where the whole query string is one
 	shape   *shape
 	decoder decoder
 }
@@ -63,6 +64,11 @@ func (s *Set) CompileParameter(c ParameterConfig) (*Parameter, error) {
 			return nil, err
 		}
 		p.shape = shapeOf(p.program.root, 0)
+		if c.In == "querystring" && c.Content == formType {
+			if p.form, err = p.program.Form(); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return p, p.takeStyle()
 }
@@ -161,8 +167,8 @@ func (p *Parameter) Check(raw []string) error {
 	if len(raw) == 1 && raw[0] == "" && p.config.AllowEmpty && p.config.In == "query" {
 		return nil
 	}
-	if p.config.Content == formType && p.config.In == "querystring" {
-		return p.program.ValidateForm([]byte(raw[0]))
+	if p.form != nil {
+		return p.form.Validate([]byte(raw[0]))
 	}
 	text, err := p.read(raw)
 	if err != nil || p.program == nil {

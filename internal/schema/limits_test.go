@@ -2,6 +2,7 @@ package schema
 
 import (
 	"errors"
+	"fmt"
 	"math/big"
 	"math/rand/v2"
 	"strconv"
@@ -200,5 +201,30 @@ func TestUnsafePattern(t *testing.T) {
 		if err == nil && (p.Validate([]byte(`"bbbbbbbbb"`)) == nil) != strings.Contains(text, `\\1`) {
 			t.Errorf("%s: judged otherwise", text)
 		}
+	}
+}
+
+// A chain of references as long as a document can hold is followed, and costs no more than it is long.
+func TestALongChainOfReferences(t *testing.T) {
+	const n = 50_000
+	var doc strings.Builder
+	doc.WriteString(`{"S":{`)
+	for i := range n {
+		fmt.Fprintf(&doc, `"%d":{"$ref":"#/S/%d"},`, i, i+1)
+	}
+	fmt.Fprintf(&doc, `"%d":{"type":"integer"},"circle":{"$ref":"#/S/again"},"again":{"allOf":[{"$ref":"#/S/circle"}]}}}`, n)
+	set, err := NewSet([]byte(doc.String()), OpenAPI30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p *Program
+	if got := allocated(func() { p, err = set.Compile("/S/0", Options{}) }); err != nil || got > 5000*n {
+		t.Fatalf("%d bytes were allocated (%v)", got, err)
+	}
+	if p.Validate([]byte(`1`)) != nil || p.Validate([]byte(`"1"`)) == nil {
+		t.Error("the end of the chain does not judge")
+	}
+	if _, err := set.Compile("/S/circle", Options{}); err == nil || !strings.Contains(err.Error(), "without end") {
+		t.Errorf("a circle: %v", err)
 	}
 }

@@ -25,6 +25,10 @@ func TestBounds(t *testing.T) {
 	for i := range 9 {
 		tower.WriteString(ten("S"+itoa(i), i+1) + ",\n")
 	}
+	var chain strings.Builder
+	for i := range 50_000 {
+		fmt.Fprintf(&chain, `"S%d":{"$ref":"#/components/schemas/S%d"},`, i, i+1)
+	}
 	for name, c := range map[string]struct {
 		text, want string // "" loads: the references are as many as were written
 	}{
@@ -38,6 +42,9 @@ func TestBounds(t *testing.T) {
 		"allOf in circles":   {head31 + ten("S1", 2) + ",\n" + ten("S2", 1) + "}}}", "in a circle"},
 		"a billion allOf":    {head31 + tower.String() + `"S9":{"type":"string"}}}}`, ""},
 		"half a document":    {`{"openapi":"3.1.0",` + "\n" + `"info":{"title":"T"`, "not valid JSON"},
+		"a second document":  {"a: 1\n---\nb: 1\n", "a second YAML document"},
+		"and half of one":    {"a: 1\n---\nb: [\n", "not valid YAML"},
+		"a long chain":       {head31 + chain.String() + `"S50000":{"type":"string"}}}}`, ""},
 		"NUL":                {"openapi: \x00", "not valid YAML"},
 	} {
 		runtime.GC()
@@ -75,7 +82,7 @@ func FuzzFiles(f *testing.F) {
 		d, err := Load(filepath.Join(dir, "a.yaml"))
 		if err != nil {
 			var e *tree.Error
-			if !errors.As(err, &e) || !strings.HasPrefix(e.At.File, dir) {
+			if !errors.As(err, &e) || !strings.HasPrefix(e.At.File, dir) || e.At.Line == 0 {
 				t.Fatalf("an error without a place: %v", err)
 			}
 			return

@@ -245,7 +245,9 @@ func parseYAML(file string, b []byte) (*Node, error) {
 		return nil, yamlError(file, err)
 	}
 	var second yaml.Node
-	if err := d.Decode(&second); !errors.Is(err, io.EOF) {
+	if err := d.Decode(&second); err != nil && !errors.Is(err, io.EOF) {
+		return nil, yamlError(file, err)
+	} else if err == nil {
 		return nil, &Error{Position{file, second.Line, second.Column}, "a second YAML document follows", "keep one document in a file"}
 	}
 	if len(doc.Content) != 1 {

@@ -44,7 +44,7 @@ var places = []place{
 	{"sqlite", 75},
 	{".", 70},
 	{"internal/management", 65}, {"internal/server", 65}, {"internal/console", 65}, {"internal/mutant", 65},
-	{"internal/deployment", 60},
+	{"internal/deployment", 60}, {"internal/acme", 67},
 
 	// The verbs.
 	{"internal/gate", 50}, {"internal/gate/exchange", 30}, {"internal/gate/*", 40},
@@ -83,6 +83,7 @@ var walls = []wall{
 	{"internal/gate", yamlReaders, "the gate obeys the plan alone"},
 	{"cmd", []string{"github.com/santhosh-tekuri/jsonschema/v6"}, "the schema engine is held against it; an oracle stands outside"},
 	{".", sqlDrivers, "the library links no database: a store comes by option"},
+	{".", []string{"internal/acme", "github.com/caddyserver/certmagic"}, "the library listens nowhere, and asks for no certificate"},
 	{".", []string{"github.com/go-webauthn/webauthn"}, "the library links no console"},
 	{".", []string{"internal/issuer", "internal/console"}, "the library links no identity server and no console"},
 }
@@ -99,6 +100,7 @@ var reservations = []reserved{
 	{[]string{"internal/spec", "internal/config"}, []string{"internal/compile", "internal/starter", "internal/lint", "internal/attack"}, "what is promised is read from the plan"},
 	{[]string{"internal/mutant"}, []string{"internal/cli"}, "a gate with a rule missing is never part of anything else"},
 	{[]string{"internal/vectors", "internal/store/storetest", "internal/certificate/certtest", "testing"}, []string{"internal/vectors", "internal/store/storetest", "internal/certificate/certtest"}, "test code stays out of the product"},
+	{[]string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap"}, []string{"internal/acme"}, "an authority is asked in one place"},
 	{[]string{"github.com/spf13/cobra"}, []string{"internal/cli"}, "only the command line knows of flags"},
 	{[]string{"unsafe", "C", "plugin"}, nil, "memory safety, and a binary that builds anywhere"},
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/portreeve/portreeve/internal/acme"
 	"github.com/portreeve/portreeve/internal/deployment"
 	"github.com/portreeve/portreeve/internal/management"
 	"github.com/portreeve/portreeve/internal/plan"
@@ -63,7 +64,7 @@ type serving struct {
 // serve runs the gate of a plan until ctx is done. Listeners are taken first: when a port is in use, nothing has been
 // made yet.
 func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
-	listeners, err := server.Listen(p, o.log)
+	listeners, err := server.Listen(p, o.log, server.WithACME(acme.Open))
 	if err != nil {
 		return hintListen(err)
 	}

@@ -13,6 +13,7 @@ type bound struct {
 	stages    *stages
 	chains    []*exchange.Chain // by Operation.Index
 	unmatched *exchange.Chain
+	plain     *exchange.Chain // of requests that came without TLS beside it
 	own       ownHandlers
 }
 
@@ -30,6 +31,9 @@ func bind(p *plan.Plan, r *Runtime, bend Bend) (*bound, error) {
 		}
 	}
 	if b.unmatched, err = b.stages.chain(p.Unmatched); err != nil {
+		return nil, err
+	}
+	if b.plain, err = b.stages.plain(); err != nil {
 		return nil, err
 	}
 	b.own = newOwnHandlers(p, r)

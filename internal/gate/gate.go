@@ -71,7 +71,10 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 func (g *Gate) serve(w http.ResponseWriter, r *http.Request, b *bound, x *exchange.Exchange, o exchange.Origin) {
 	x.Now = g.runtime.Clock()
 	x.ID = g.runtime.newID(x.Now)
-	x.Plan, x.Chain, x.Op = b.plan, b.unmatched, b.plan.Unmatched
+	x.Plan = b.plan
+	if x.Chain == nil {
+		x.Chain, x.Op = b.unmatched, b.plan.Unmatched
+	}
 	x.Request = private(r)
 	p := exchange.Pace{Rate: b.plan.Server.Rate, Grace: b.plan.Server.Idle}
 	if p.Grace > 0 && r.Body != nil && r.Body != http.NoBody {

@@ -157,7 +157,7 @@ func (e *Event) Encode(dst []byte) []byte {
 
 func (e *Event) severity() int {
 	switch {
-	case e.Kind == Alert:
+	case e.Kind == Alert, e.Reason == "credential_exposed":
 		return 4 // High
 	case e.Kind == Connection, e.Kind == Request && !e.Allowed && e.Phase != Intent:
 		return 2 // Low

@@ -26,6 +26,7 @@ type Server struct {
 	connections   *connections  // of the public listener
 	secure        *secure       // nil: plain HTTP
 	refuser       net.Listener  // of plain HTTP beside TLS; nil: none
+	acme          Opener        // nil: certificates cannot be asked for
 	every         time.Duration // between two looks at the files of certificates
 	log           *slog.Logger
 }
@@ -44,13 +45,13 @@ func (e *ListenError) Error() string {
 func (e *ListenError) Unwrap() error { return e.Err }
 
 // Listen opens both listeners of a plan, or none. Nobody is answered before Serve.
-func Listen(p *plan.Plan, log *slog.Logger) (_ *Server, err error) {
+func Listen(p *plan.Plan, log *slog.Logger, options ...Option) (_ *Server, err error) {
 	s := &Server{plan: p, log: log, every: 10 * time.Second, connections: newConnections(p, descriptors())}
 	if n := p.Guard.Connections.Total; n > s.connections.total {
 		log.Warn("this process may not open so many files: fewer connections are taken", "limits.connections.total", n, "taken", s.connections.total)
 	}
-	if s.secure, err = newSecure(p); err != nil {
-		return nil, err
+	for _, set := range options {
+		set(s)
 	}
 	defer func() {
 		if err != nil {
@@ -62,6 +63,9 @@ func Listen(p *plan.Plan, log *slog.Logger) (_ *Server, err error) {
 	}
 	if s.admin, err = net.Listen("tcp", p.Server.Admin); err != nil {
 		return nil, &ListenError{"admin.listen", p.Server.Admin, err}
+	}
+	if s.secure, err = newSecure(p, s.acme, s.public.Addr()); err != nil {
+		return nil, err
 	}
 	if p.Server.Plain == "" {
 		return s, nil
@@ -103,9 +107,22 @@ func (s *Server) Serve(ctx context.Context, d *deployment.Deployment, version st
 	go s.connections.watch(watching)
 	listener := s.connections.listen(s.public)
 	admin := s.adminServer(Admin(d, version, s.admin.Addr().String()))
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	if s.secure != nil {
-		d.Show(s.secure.certs)
+		d.Show(s.secure.source)
+	}
+	var refuser *http.Server
+	if s.refuser != nil {
+		refuser = s.refusing(d)
+		go func() {
+			failed <- refuser.Serve(wire.Listener{Listener: s.connections.listen(s.refuser), Limits: s.framing()})
+		}()
+	}
+	if s.secure != nil && s.secure.asker != nil {
+		defer s.secure.asker.Close()
+		if err := s.secure.asker.Start(watching, func(verb, message string, why error) { s.asked(d, verb, message, why) }); err != nil {
+			return err
+		}
 	}
 	watched := make(chan struct{})
 	go func() {
@@ -138,6 +155,9 @@ func (s *Server) Serve(ctx context.Context, d *deployment.Deployment, version st
 	if e := public.Shutdown(drain); e != nil {
 		s.log.Warn("requests were still on their way when the drain time ended", "drain", s.plan.Server.Drain.String())
 		public.Close()
+	}
+	if refuser != nil {
+		refuser.Close()
 	}
 	// The probes say "draining" to the end: the administrator's listener goes last.
 	if e := admin.Shutdown(drain); e != nil {

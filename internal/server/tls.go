@@ -5,6 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,8 +19,10 @@ import (
 
 // secure is what the public listener shows, and asks, by TLS. A nil one speaks plain HTTP.
 type secure struct {
-	certs *certificate.Keeper
-	conf  atomic.Pointer[tls.Config] // for connections from now on
+	certs  *certificate.Keeper        // of files
+	asker  Asker                      // or of an authority; nil: of files
+	source source                     // the one of them
+	conf   atomic.Pointer[tls.Config] // for connections from now on
 
 	mu      sync.Mutex
 	tickets [][32]byte // newest first
@@ -32,7 +37,30 @@ var suites = []uint16{
 	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
-func newSecure(p *plan.Plan) (*secure, error) {
+// source is where certificates come from.
+type source interface {
+	Get(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	deployment.Certificates
+}
+
+// Asker is a source that asks an authority for certificates, and renews them.
+type Asker interface {
+	source
+	Start(ctx context.Context, say func(verb, message string, why error)) error
+	HTTP(next http.Handler) http.Handler // answers challenges that come by plain HTTP
+	Close()
+}
+
+// Opener makes the Asker of a plan whose public listener is at an address.
+type Opener func(p *plan.Plan, public net.Addr) (Asker, error)
+
+// Option gives a server what its plan may need.
+type Option func(*Server)
+
+// WithACME lets a plan ask for certificates: pass acme.Open.
+func WithACME(open Opener) Option { return func(s *Server) { s.acme = open } }
+
+func newSecure(p *plan.Plan, open Opener, public net.Addr) (*secure, error) {
 	if !p.Server.TLS.On() {
 		return nil, nil
 	}
@@ -40,6 +68,16 @@ func newSecure(p *plan.Plan) (*secure, error) {
 	var err error
 	if s.certs, err = certificate.Open(pairs(p), time.Now); err != nil {
 		return nil, fmt.Errorf("%s: tls: %w", p.Server.TLS.Source, err)
+	}
+	s.source = s.certs
+	if p.Server.TLS.ACME != nil {
+		if open == nil {
+			return nil, fmt.Errorf("%s: tls.acme: this program does not ask for certificates", p.Server.TLS.Source)
+		}
+		if s.asker, err = open(p, public); err != nil {
+			return nil, err
+		}
+		s.source = s.asker
 	}
 	s.rotate()
 	return s, s.take(p)
@@ -61,7 +99,7 @@ func (s *secure) config() *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		NextProtos:         []string{"h2", "http/1.1"},
-		GetCertificate:     s.certs.Get, // net/http asks that there is one
+		GetCertificate:     s.source.Get, // net/http asks that there is one
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.conf.Load(), nil },
 	}
 }
@@ -69,7 +107,10 @@ func (s *secure) config() *tls.Config {
 // take makes connections from now on follow a plan's rule. Certificates are the keeper's.
 func (s *secure) take(p *plan.Plan) error {
 	rule := &p.Server.TLS
-	c := &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: s.certs.Get}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: s.source.Get}
+	if s.asker != nil {
+		c.NextProtos = append(c.NextProtos, "acme-tls/1") // by it an authority asks for proof of a name (RFC 8737)
+	}
 	if rule.Minimum == "tls1.3" {
 		c.MinVersion = tls.VersionTLS13
 	}
@@ -171,9 +212,38 @@ func (s *Server) look(ctx context.Context, d *deployment.Deployment) {
 		}
 	}
 	now := d.Clock()
-	for _, c := range s.secure.certs.States() {
+	for _, c := range s.secure.source.States() {
 		s.secure.remind(c, now, func(verb, message string) { d.Alert(ctx, verb, message, nil) })
 	}
+}
+
+// asked tells what came of asking an authority.
+func (s *Server) asked(d *deployment.Deployment, verb, message string, why error) {
+	if why != nil {
+		d.Alert(context.Background(), verb, message, why)
+		return
+	}
+	d.Note(context.Background(), verb, message)
+}
+
+// refusing serves the listener of plain HTTP: nothing but refusals, and an authority's challenges.
+func (s *Server) refusing(d *deployment.Deployment) *http.Server {
+	h := d.Gate.Plaintext()
+	if s.secure != nil && s.secure.asker != nil {
+		h = s.secure.asker.HTTP(h)
+	}
+	rule := s.plan.Server
+	return &http.Server{Handler: requests(h), ConnContext: attach, ConnState: state, ReadHeaderTimeout: rule.Header, ReadTimeout: rule.Header, WriteTimeout: rule.Header,
+		IdleTimeout: rule.Header, MaxHeaderBytes: s.plan.Edge.MaxHeaderBytes, DisableGeneralOptionsHandler: true,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+}
+
+// Plain is where plain HTTP is refused, "" where it is not listened for.
+func (s *Server) Plain() string {
+	if s.refuser == nil {
+		return ""
+	}
+	return "http://" + s.refuser.Addr().String()
 }
 
 // remind says once a day that a certificate ends.

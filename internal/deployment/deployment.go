@@ -18,6 +18,7 @@ import (
 
 	"github.com/portreeve/portreeve/internal/gate"
 	"github.com/portreeve/portreeve/internal/gate/audit"
+	"github.com/portreeve/portreeve/internal/gate/exchange"
 	"github.com/portreeve/portreeve/internal/plan"
 	"github.com/portreeve/portreeve/internal/sink"
 )
@@ -198,6 +199,9 @@ func (d *Deployment) Refused(ctx context.Context, why error) {
 func (d *Deployment) Cut(from netip.Addr, verb, reason string) {
 	d.runtime.Cut(d.Gate.Plan(), from, verb, reason)
 }
+
+// Budget is of all bytes that may be held in memory at once.
+func (d *Deployment) Budget() *exchange.Budget { return d.runtime.Budget }
 
 // Drain makes Ready say no, so that a load balancer sends requests elsewhere while those on their way end.
 func (d *Deployment) Drain() { d.draining.Store(true) }

@@ -100,6 +100,11 @@ func (s *Server) Admin() string { return "http://" + s.admin.Addr().String() }
 // drain time. It returns early only when a listener fails.
 func (s *Server) Serve(ctx context.Context, d *deployment.Deployment, version string) error {
 	public := s.publicServer(d.Gate)
+	if s.secure != nil {
+		if err := s.multiplex(public, d.Budget()); err != nil {
+			return err
+		}
+	}
 	s.connections.cut = d.Cut
 	d.Watch(s.connections.health)
 	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
@@ -186,7 +191,6 @@ func (s *Server) publicServer(h http.Handler) *http.Server {
 		MaxHeaderBytes:               s.plan.Edge.MaxHeaderBytes,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is the edge's to refuse
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 100, PingTimeout: 15 * time.Second, SendPingTimeout: rule.Idle, WriteByteTimeout: rule.Idle},
 		TLSConfig:                    s.secure.config(),
 	}
 }

@@ -123,7 +123,10 @@ func ask(t *testing.T, s *running, method, path string, body io.Reader, header .
 	return r
 }
 
-// Whoever does not read is given up, whatever was asked for: a copied file, a held answer, a stream of events.
+// TestSlowReaders: whoever does not read is given up, whatever was asked for: a copied file, a held answer, a stream of
+// events.
+//
+//threat:26 a client that reads nothing of a file, a held answer or a stream of events, HTTP/1.1 and HTTP/2 → given up when its grace is used up
 func TestSlowReaders(t *testing.T) {
 	both(t, "timeouts: {idle: 300ms, rate: 64KiB}\n", func(t *testing.T, s *running, c *http.Client) {
 		for _, what := range []struct{ path, n string }{{"/file", "50000000"}, {"/json", "4000000"}, {"/events", "1000000"}} {
@@ -206,7 +209,9 @@ func (d *dripping) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// A body that does not keep the rate is a 408 of its own stream or connection, held or copied.
+// TestSlowBodies: a body that does not keep the rate is a 408 of its own stream or connection, held or copied.
+//
+//threat:26 a body that comes byte by byte, held or copied, HTTP/1.1 and HTTP/2 → 408 when its grace is used up
 func TestSlowBodies(t *testing.T) {
 	both(t, "timeouts: {idle: 300ms, rate: 64KiB}\n", func(t *testing.T, s *running, c *http.Client) {
 		for _, what := range []struct{ path, media string }{{"/file", "application/octet-stream"}, {"/json", "application/json"}} {
@@ -223,7 +228,9 @@ func TestSlowBodies(t *testing.T) {
 	})
 }
 
-// An answer that drips is the upstream's fault, and one without end is cut.
+// TestSlowAndEndlessUpstream: an answer that drips is the upstream's fault, and one without end is cut.
+//
+//threat:46 an answer of the API that drips, or has no end → cut, at the rate and the size that are configured
 func TestSlowAndEndlessUpstream(t *testing.T) {
 	a := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/octet-stream")

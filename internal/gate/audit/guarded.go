@@ -15,7 +15,7 @@ var actions = []string{
 	"header_count", "framing_head_size", "body_too_large", "answer_too_large", "upstream_header_count", "memory_budget", // too much
 	"handshake_slow", "header_slow", "body_slow", "client_slow", "upstream_slow", "upstream_timeout", // too slow
 	"connections_address", "connections_total", "connection_idle", // too many
-	"h2_resets", "h2_control", "h2_continuation", "h2_header_slow", "h2_frame_slow", "h2_unread", // frames without end
+	"h2_resets", "h2_control", "h2_continuation", "h2_header_slow", "h2_frame_slow", "h2_unread", "h2_protocol", // frames without end
 }
 
 // refused counts a refusal of a request among the guard's actions, where it is one.

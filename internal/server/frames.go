@@ -301,22 +301,28 @@ func (f *frames) say(why string) {
 	}
 }
 
-// calm ends the connection. The last frame goes out where it does not have to wait and would not fall into another.
+// calm ends the connection. The last frame goes out where it would not fall into another, and a write that is on its way
+// is waited for a little.
 func (f *frames) calm(why string) {
 	f.once.Do(func() {
 		f.say(why)
-		if f.writing.TryLock() {
-			if !f.out.within() {
-				f.mu.Lock()
-				last := f.lastID
-				f.mu.Unlock()
-				_ = f.Conn.SetWriteDeadline(time.Now().Add(time.Second))
-				_, _ = f.Conn.Write(goAway(last, enhanceYourCalm))
-			}
-			f.calmed.Store(true)
-			f.writing.Unlock()
-		}
 		f.calmed.Store(true)
+		for end := time.Now().Add(lingering); ; time.Sleep(lingering / 100) {
+			if f.writing.TryLock() {
+				break
+			}
+			if time.Now().After(end) {
+				return
+			}
+		}
+		defer f.writing.Unlock()
+		if !f.out.within() {
+			f.mu.Lock()
+			last := f.lastID
+			f.mu.Unlock()
+			_ = f.Conn.SetWriteDeadline(time.Now().Add(lingering))
+			_, _ = f.Conn.Write(goAway(last, enhanceYourCalm))
+		}
 		_ = f.Conn.SetReadDeadline(time.Unix(1, 0)) // wakes the reader, where another goroutine found the reason
 	})
 }
@@ -337,6 +343,7 @@ const (
 // Close implements net.Conn.
 func (f *frames) Close() error {
 	if f.calmed.Load() && f.below != nil {
+		f.once.Do(func() {}) // until the last frame has gone
 		_ = f.Conn.CloseWrite()
 		_ = f.below.SetReadDeadline(time.Now().Add(lingering))
 		var b [4 << 10]byte

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -17,6 +18,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/portreeve/portreeve/internal/gate/exchange"
 )
 
 // peer is a client that writes the frames it likes.
@@ -238,36 +241,58 @@ func TestUnfinishedFrames(t *testing.T) {
 //
 //threat:27 windows of many HTTP/2 connections filled with bodies that nobody reads → within the one memory budget; what is over ends its connection
 func TestUnreadBodies(t *testing.T) {
-	entered := make(chan struct{}, 100)
-	release := make(chan struct{})
-	a := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		entered <- struct{}{}
-		<-release // and reads nothing
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	defer a.Close()
-	defer close(release)
-	cert, key := certify(t, t.TempDir(), 1)
-	s := serveDocument(t, streams, a.URL, "sizes: {held: 1MiB, body: 100MiB}\nlimits: {connections: {address: 100}}\ntls: {cert: "+cert+", key: "+key+"}\n")
-	var peers []*peer
-	for range 12 { // a window of 256 KiB each
-		p := newPeer(t, s)
-		for id := uint32(1); id < 5; id += 2 {
-			p.headers(id, fields("PUT", "/file", "content-type", "application/octet-stream", "content-length", "50000000"), false)
-			for range 8 {
-				if p.WriteData(id, false, make([]byte, 16<<10)) != nil {
-					break
+	const all = 1 << 20
+	budget := exchange.NewBudget(all)
+	now := time.Now()
+	data := func(f *frames) string {
+		return f.received(frameInfo{kind: frameData, stream: 1, length: 16 << 10}, now)
+	}
+	update := func(f *frames, stream, n uint32) {
+		h := frameInfo{kind: frameWindowUpdate, stream: stream, length: 4}
+		binary.BigEndian.PutUint32(h.first[:], n)
+		f.sent(h, now)
+	}
+	var open []*frames
+	for full := false; !full; {
+		f := newFrames(tls.Server(discarded{}, nil), nil, frameRule{budget: budget})
+		update(f, 0, uploadPerConnection-firstWindow) // the first raises the window and gives nothing back
+		open = append(open, f)
+		for range uploadPerConnection / (16 << 10) {
+			if why := data(f); why != "" {
+				full = true
+				if why != "h2_unread" || budget.Left() >= 64<<10 {
+					t.Fatalf("%s with %d bytes left", why, budget.Left())
 				}
+				break
 			}
 		}
-		peers = append(peers, p)
 	}
-	soon(t, "connections cut for memory", func() bool { return events(t, s, "h2_unread") > 0 })
-	for _, p := range peers {
-		p.Close()
+	if len(open) != 5 {
+		t.Errorf("%d connections fill it", len(open))
 	}
-	soon(t, "no connection left", func() bool { return health(t, s).Connections.Open == 0 })
+	update(open[0], 1, 100<<10) // a stream's own window is no memory
+	if budget.Left() >= 64<<10 {
+		t.Error("a stream's window update gave bytes back")
+	}
+	update(open[0], 0, 128<<10) // what was read is given back
+	if left := budget.Left(); left < 128<<10 || left >= 192<<10 {
+		t.Errorf("%d bytes left after 128 KiB were read", left)
+	}
+	for _, f := range open {
+		f.Close()
+		f.Close()
+	}
+	if budget.Left() != all {
+		t.Errorf("%d bytes left in the end", budget.Left())
+	}
 }
+
+// discarded is a connection to nowhere.
+type discarded struct{ net.Conn }
+
+func (discarded) Write(p []byte) (int, error)      { return len(p), nil }
+func (discarded) SetWriteDeadline(time.Time) error { return nil }
+func (discarded) Close() error                     { return nil }
 
 // Honest clients of HTTP/2 come nowhere near: many streams, large bodies both ways, cancelled requests among them.
 func TestHonestStreams(t *testing.T) {
@@ -277,16 +302,16 @@ func TestHonestStreams(t *testing.T) {
 	s := serveDocument(t, streams, a.URL, "limits: {address: 1000000/1m}\nsizes: {body: 64MiB}\ntls: {cert: "+cert+", key: "+key+"}\n")
 	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
 	defer c.CloseIdleConnections()
-	for range 8 {
-		resp, err := c.Do(ask(t, s, "GET", "/file", nil, "X-N", "20000000"))
+	for range 2 {
+		resp, err := c.Do(ask(t, s, "GET", "/file", nil, "X-N", "5000000"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, err := io.Copy(io.Discard, resp.Body); n != 20_000_000 || err != nil {
+		if n, err := io.Copy(io.Discard, resp.Body); n != 5_000_000 || err != nil {
 			t.Fatal(n, err)
 		}
 		resp.Body.Close()
-		resp, err = c.Do(ask(t, s, "PUT", "/file", io.LimitReader(zeros{}, 20_000_000), "Content-Type", "application/octet-stream"))
+		resp, err = c.Do(ask(t, s, "PUT", "/file", io.LimitReader(zeros{}, 5_000_000), "Content-Type", "application/octet-stream"))
 		if err != nil || resp.StatusCode != http.StatusNoContent {
 			t.Fatal(resp, err)
 		}

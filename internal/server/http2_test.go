@@ -161,10 +161,10 @@ func TestFloods(t *testing.T) {
 	s := start(t, a.URL, "limits: {address: 1000000/1m, principal: 1000000/1m}\ntls: {cert: "+cert+", key: "+key+"}\n")
 	good := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
 	defer good.CloseIdleConnections()
-	told := map[string]int{}
 	for _, c := range floods {
 		t.Run(c.name, func(t *testing.T) {
 			asked.Store(0)
+			told := events(t, s, c.reason)
 			p := newPeer(t, s)
 			n := 0
 			for ; n < 1_000_000 && c.send(p, n) == nil; n++ {
@@ -177,8 +177,7 @@ func TestFloods(t *testing.T) {
 			case n == 1_000_000:
 				t.Error("it went on for ever")
 			}
-			told[c.reason]++
-			soon(t, c.reason, func() bool { return events(t, s, c.reason) == told[c.reason] })
+			soon(t, c.reason, func() bool { return events(t, s, c.reason) == told+1 })
 			if n := asked.Load(); n > 600 {
 				t.Errorf("the API was asked %d times", n)
 			}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/portreeve/portreeve/internal/spec"
 	"github.com/portreeve/portreeve/internal/tree"
 )
 
@@ -28,6 +29,12 @@ func (p *Proposal) owners() {
 		}
 		if o.Object = p.pathOwner(o); o.Object == nil {
 			o.Object = p.answerOwner(o)
+		}
+		if o.Object == nil {
+			o.Object = p.listOwner(o)
+		}
+		if o.Object == nil {
+			o.Object = p.changeOwner(o)
 		}
 		if o.Object != nil {
 			o.Object.Unless = o.asked() + ":any"
@@ -106,7 +113,25 @@ func (p *Proposal) answerOwner(o *Operation) *Object {
 	if o.Method != http.MethodGet || len(vars) == 0 || !strings.HasSuffix(o.Path, "{"+vars[len(vars)-1].name+"}") {
 		return nil
 	}
-	var schema *node
+	schema := p.success(o)
+	if schema == nil {
+		return nil
+	}
+	last := vars[len(vars)-1]
+	pointer, strong := p.owner(schema.n)
+	if pointer == "" {
+		return nil
+	}
+	object := &Object{Type: p.typeName(last.before, o), ID: expression(last.name), Owner: "$response.body#" + pointer,
+		Why: "guess: the answer has " + quoted(strings.ReplaceAll(pointer[1:], "/", ".")), Active: strong}
+	if !object.Active {
+		object.Why = "unsure: the answer has " + quoted(strings.ReplaceAll(pointer[1:], "/", ".")) + ", which need not be the owner; uncomment it if it is"
+	}
+	return object
+}
+
+// success is the schema that every success of an operation has; nil where they differ, or are no JSON that is held.
+func (p *Proposal) success(o *Operation) (schema *node) {
 	for _, r := range o.op.Responses {
 		if r.Status == "" || r.Status[0] != '2' {
 			continue
@@ -118,11 +143,15 @@ func (p *Proposal) answerOwner(o *Operation) *Object {
 			schema = p.schemas.at(m.Schema)
 		}
 	}
-	if schema == nil || o.op.Ext.Delivery != "" {
+	if o.op.Ext.Delivery != "" {
 		return nil
 	}
-	properties := p.properties(schema.n, 0)
-	last := vars[len(vars)-1]
+	return schema
+}
+
+// owner finds the property of an object that says whose it is, and tells whether its name leaves little doubt.
+func (p *Proposal) owner(n *tree.Node) (pointer string, strong bool) {
+	properties := p.properties(n, 0)
 	for _, list := range [][]string{sure, unsure} {
 		for _, want := range list {
 			for _, m := range properties {
@@ -133,17 +162,117 @@ func (p *Proposal) answerOwner(o *Operation) *Object {
 				if !ok {
 					continue
 				}
-				object := &Object{Type: p.typeName(last.before, o), ID: expression(last.name), Owner: "$response.body#" + pointer,
-					Why: "guess: the answer has " + quoted(strings.ReplaceAll(pointer[1:], "/", "."))}
-				object.Active = slices.Contains(sure, want) && strings.HasSuffix(strings.ToLower(pointer), "id") // an owner without id may be a name
-				if !object.Active {
-					object.Why = "unsure: the answer has " + quoted(strings.ReplaceAll(pointer[1:], "/", ".")) + ", which need not be the owner; uncomment it if it is"
-				}
-				return object
+				return pointer, slices.Contains(sure, want) && strings.HasSuffix(strings.ToLower(pointer), "id") // an owner without id may be a name
 			}
 		}
 	}
+	return "", false
+}
+
+// listOwner finds what says of each element of a list whose it is. A rule is proposed only where the element itself has
+// the id of its owner: what names its owner at length is often shown to others on purpose.
+func (p *Proposal) listOwner(o *Operation) *Object {
+	if o.Method != http.MethodGet || strings.HasSuffix(o.Path, "}") {
+		return nil
+	}
+	schema := p.success(o)
+	if schema == nil {
+		return nil
+	}
+	at, items := p.elements(schema.n)
+	if items == nil {
+		return nil
+	}
+	pointer, strong := p.owner(items)
+	if pointer == "" {
+		return nil
+	}
+	named := strings.ReplaceAll(pointer[1:], "/", ".")
+	object := &Object{Type: p.typeName(lastSegment(o.Path), o), Owner: "$response.body#" + at + "/*" + pointer,
+		Why: "guess: each element has " + quoted(named) + "; the others leave", Active: strong && strings.Count(pointer, "/") == 1 && p.required(items, pointer[1:])}
+	if !object.Active {
+		object.Why = "unsure: each element has " + quoted(named) + "; uncomment it if callers may see none but their own"
+	}
+	return object
+}
+
+func lastSegment(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+
+// elements is the one array of objects that an answer is, or has, and where.
+func (p *Proposal) elements(n *tree.Node) (at string, items *tree.Node) {
+	n = p.schemas.follow(n)
+	if i := n.Get("items"); i != nil {
+		return "", i
+	}
+	for _, m := range p.properties(n, 0) {
+		i := p.schemas.follow(m.Value).Get("items")
+		if i == nil || len(p.properties(i, 0)) == 0 {
+			continue
+		}
+		if items != nil {
+			return "", nil
+		}
+		at, items = "/"+tree.Escape(m.Name), i
+	}
+	return at, items
+}
+
+// required reports whether an object always has a property, as far as it says so itself.
+func (p *Proposal) required(n *tree.Node, name string) bool {
+	n = p.schemas.follow(n)
+	for _, part := range append([]*tree.Node{n}, itemsOf(n.Get("allOf"))...) {
+		part = p.schemas.follow(part)
+		if list := part.Get("required"); list != nil && slices.ContainsFunc(list.Items, func(r *tree.Node) bool { return r.Text == name }) {
+			return true
+		}
+	}
+	return false
+}
+
+func itemsOf(n *tree.Node) []*tree.Node {
+	if n == nil {
+		return nil
+	}
+	return n.Items
+}
+
+// changeOwner proposes for what changes an object the rule by which it is read: firmly where the document says that
+// versions are honoured, as a comment where only a look before the act is left.
+func (p *Proposal) changeOwner(o *Operation) *Object {
+	if o.reads() || !strings.HasSuffix(o.Path, "}") {
+		return nil
+	}
+	for _, read := range p.Operations {
+		if read.Method != http.MethodGet || read.Path != o.Path || read.first != nil || read.op.Ext.Object != nil {
+			continue
+		}
+		rule := read.Object
+		if rule == nil {
+			rule = p.answerOwner(read)
+		}
+		if rule == nil || !strings.HasPrefix(rule.Owner, "$response") {
+			return nil
+		}
+		object := &Object{Type: rule.Type, ID: rule.ID, Owner: rule.Owner, Source: "prefetch",
+			Why: "unsure: " + quoted(read.String()) + " says whose it is; with source: prefetch it may change hands between the look and the act"}
+		if versioned(read, o) {
+			object.Source, object.Active = "conditional", rule.Active
+			object.Why = "guess: " + quoted(read.String()) + " says whose it is, and If-Match is honoured"
+			if !object.Active {
+				object.Why = "unsure" + strings.TrimPrefix(object.Why, "guess")
+			}
+		}
+		return object
+	}
 	return nil
+}
+
+// versioned reports whether the document says that an object has versions, and that a change of another one is refused.
+func versioned(read, change *Operation) bool {
+	tagged := slices.ContainsFunc(read.op.Responses, func(r spec.Response) bool {
+		return strings.HasPrefix(r.Status, "2") && slices.ContainsFunc(r.Headers, func(h string) bool { return strings.EqualFold(h, "etag") })
+	})
+	return tagged && slices.ContainsFunc(change.op.Responses, func(r spec.Response) bool { return r.Status == "412" })
 }
 
 // properties are those an object declares itself, through references and allOf.

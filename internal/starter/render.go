@@ -198,8 +198,13 @@ func (p *Proposal) renderOperation(w *page, o *Operation) {
 	if x := o.Object; x != nil {
 		object.said(0, x.Why, "object:")
 		object.line(1, "type: %s", scalar(x.Type))
-		object.line(1, "id: %s", scalar(x.ID))
+		if x.ID != "" {
+			object.line(1, "id: %s", scalar(x.ID))
+		}
 		object.line(1, "owner: %s", scalar(x.Owner))
+		if x.Source != "" {
+			object.line(1, "source: %s", x.Source)
+		}
 		object.said(1, "who has this permission needs not own it", "unless: %s", scalar(x.Unless))
 	}
 	switch {

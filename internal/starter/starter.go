@@ -79,7 +79,8 @@ func (o *Operation) asked() string {
 // Object is an ownership rule.
 type Object struct {
 	Type, ID, Owner, Unless, Why string
-	Active                       bool // false: only a comment
+	Source                       string // "": what follows from the owner
+	Active                       bool   // false: only a comment
 }
 
 // Field is a property with a class.

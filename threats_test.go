@@ -92,7 +92,7 @@ var threatGroups = []struct {
 		{40, "a schema that cannot be compiled is skipped", "kin-openapi's 3.1", ""},
 	}},
 	{"TLS and addresses", []class{
-		{41, "client certificates are not asked for by some way in", "CVE-2026-48491, CVE-2025-23419, CVE-2025-68121", "client certificates: where they are asked for, which is not offered yet"},
+		{41, "client certificates are not asked for by some way in", "CVE-2026-48491, CVE-2025-23419, CVE-2025-68121", ""},
 		{42, "one address in several spellings", "CVE-2024-39321, CVE-2024-24790, CVE-2025-22870", ""},
 	}},
 	{"Bodies", []class{
@@ -295,8 +295,8 @@ func TestThreatsCanFail(t *testing.T) {
 	if len(found) != 1 || found[0] != (claim{48, "a_test.go", "TestA", "a", "b"}) || len(faults) > 0 {
 		t.Errorf("%v %q", found, faults)
 	}
-	if faults := uncovered(found); len(faults) != 44 {
-		t.Errorf("43 classes without a test and one that is none: %q", faults)
+	if faults := uncovered(found); len(faults) != 45 {
+		t.Errorf("44 classes without a test and one that is none: %q", faults)
 	}
 	if player(os.DirFS("."), "internal/gate/testdata/edge.txt") != "TestScripts/edge" || player(os.DirFS("."), "docs/testdata/edge.txt") != "" {
 		t.Error("who plays a script is not known")

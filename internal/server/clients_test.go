@@ -148,6 +148,8 @@ func (r *running) reasons(t *testing.T) []string {
 
 // Who shows what, and what comes of it: 401 for what proves nobody, 403 for somebody who may not, and never a handshake
 // that fails.
+//
+//threat:41 expired, foreign, self-signed, constrained and misnamed client certificates; none at all → 401 where one is asked for, and never for somebody else
 func TestClientCertificates(t *testing.T) {
 	c := newClientele(t, "limits: {failures: 1000/1m}\n")
 	below := c.root.Intermediate(t, "teams")
@@ -232,7 +234,9 @@ func TestCertificateSubjects(t *testing.T) {
 }
 
 // A session that goes on keeps the certificate it began with, and loses it where it is not believed any more: when its
-// root leaves the file, and when it is revoked (threat 41).
+// root leaves the file, and when it is revoked.
+//
+//threat:41 a session resumed under another certificate, or after its root has left → it stays the first one's, and is refused with its root
 func TestResumedClients(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		c := newClientele(t, "limits: {failures: 1000/1m}\n")
@@ -304,7 +308,9 @@ func TestRevokedClient(t *testing.T) {
 }
 
 // A connection made to one name serves that name alone, whatever its certificate stands for: requests for another come
-// back with 421, over HTTP/2 too, where clients join names on one connection (threat 41).
+// back with 421, over HTTP/2 too, where clients join names on one connection.
+//
+//threat:41 a Host that is not the name the connection was made to, in any case, over HTTP/1.1 and HTTP/2 → 421
 func TestServerNameIsTheHost(t *testing.T) {
 	c := newClientele(t, "url: https://api.example.com\nhosts: [other.example.com, \"127.0.0.1\"]\n")
 	who := c.root.Issue(t, dns("billing.internal"))

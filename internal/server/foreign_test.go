@@ -135,6 +135,9 @@ func TestTestSSL(t *testing.T) {
 	}
 	judged := map[string]int{}
 	for _, f := range findings {
+		if f.ID == "engine_problem" || f.ID == "cert_revocation" {
+			continue // of testssl.sh's own openssl, and of the test's own authority
+		}
 		judged[f.Severity]++
 		switch f.Severity {
 		case "OK", "INFO", "LOW":

@@ -43,6 +43,8 @@ func TestRead(t *testing.T) {
 
 // TestRefuse: what readers are known to disagree about (RFC 2046 and RFC 7578, and how Go, Node, Python, PHP and Java read
 // them), each by the code it is refused with.
+//
+//threat:43 multipart bodies with nested, unending, unnamed, repeated parts → refused, each by its code
 func TestRefuse(t *testing.T) {
 	head := func(lines ...string) string {
 		return crlf(append(append([]string{"--x"}, lines...), "", "1", "--x--", "")...)

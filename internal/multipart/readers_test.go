@@ -47,6 +47,8 @@ for line in sys.stdin:
 
 // TestOtherReaders: what is written anew, readers in other languages read as it was read here. Their parts are made of
 // what divides readers of the original: boundaries, dashes, line breaks, and bytes that are no text.
+//
+//threat:44 multipart bodies as readers of other languages divide them → what is written anew they read as it was judged
 func TestOtherReaders(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7))
 	pieces := []string{"a", "--x", "--", "\n", "\r", "\r\n", "\n--x\n", "\r\n--", "\r\n--x-", "Content-Disposition: form-data; name=\"b\"", "\r\n\r\n", " ", "ü", ":", "\x00"}

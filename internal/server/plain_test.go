@@ -17,6 +17,8 @@ import (
 
 // Beside TLS, plain HTTP is refused whatever is asked and by whom; a credential that was sent is recorded as exposed, by
 // the id under which it can be revoked and never by itself.
+//
+//threat:19 a credential over plain HTTP beside TLS → refused, recorded as exposed by its id, never by itself
 func TestPlainHTTPIsRefused(t *testing.T) {
 	ca := certtest.NewCA(t, "root")
 	cert, key := ca.Issue(t, certtest.Hosts("127.0.0.1")).Write(t, t.TempDir(), "server")

@@ -243,6 +243,8 @@ func TestTicketsEnd(t *testing.T) {
 }
 
 // A listener does not begin with what would fail at the first handshake.
+//
+//threat:39 certificates and keys that are missing, foreign, open to others → no start
 func TestListenRefuses(t *testing.T) {
 	dir := t.TempDir()
 	ca := certtest.NewCA(t, "root")

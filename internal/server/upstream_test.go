@@ -50,6 +50,8 @@ func (r *running) slow(t *testing.T) (int, string) {
 }
 
 // An API whose certificate does not hold is never asked: 502, with the reason in the event, and /health says so.
+//
+//threat:39 an API whose certificate does not hold → never asked: 502
 func TestUpstreamIsVerified(t *testing.T) {
 	ca := certtest.NewCA(t, "api")
 	bounded := ca.Intermediate(t, "bounded", func(x *x509.Certificate) {

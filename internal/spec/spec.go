@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -34,7 +35,9 @@ type Document struct {
 	Warnings   []*tree.Error // ugly, but permitted
 
 	root      *tree.Node
-	unbundled Errors // warnings of before any overlay
+	mu        sync.Mutex
+	refs      *references // guarded by mu once the document is read
+	unbundled Errors      // warnings of before any overlay
 }
 
 // Unenforced is a pattern that may pass where it cannot be enforced, and why.
@@ -199,7 +202,8 @@ func read(file string, root *tree.Node, room int, f *faults, overlays []Overlay)
 			return nil, f.err()
 		}
 	}
-	r := &reader{faults: f, doc: &Document{File: file, root: root, unbundled: unbundled}, root: root, refs: newReferences(root)}
+	refs := newReferences(root)
+	r := &reader{faults: f, doc: &Document{File: file, root: root, refs: refs, unbundled: unbundled}, root: root, refs: refs}
 	r.document()
 	if err := f.err(); err != nil {
 		return nil, err
@@ -239,4 +243,17 @@ func (d *Document) At(pointer string) tree.Position {
 }
 
 // Node returns the node at a pointer, nil when there is none. It must not be changed.
-func (d *Document) Node(pointer string) *tree.Node { return tree.At(d.root, pointer) }
+func (d *Document) Node(pointer string) *tree.Node {
+	if pointer == "" {
+		return d.root
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := d.root
+	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		if n = d.refs.child(n, strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")); n == nil {
+			return nil
+		}
+	}
+	return n
+}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -77,6 +78,7 @@ func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 		err = errors.Join(err, d.Close())
 		o.log.Info("stopped")
 	}()
+	debug.FreeOSMemory() // reading a large document takes several times what the gate then holds
 	reload := func(ctx context.Context) error {
 		next, err := o.replace()
 		if err != nil {
@@ -90,6 +92,7 @@ func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 		if err := d.Reload(ctx, next); err != nil {
 			return err
 		}
+		debug.FreeOSMemory()
 		return listeners.Take(next)
 	}
 	if o.replace == nil {

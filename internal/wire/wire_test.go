@@ -330,3 +330,34 @@ func BenchmarkRead(b *testing.B) {
 		c.Read(p)
 	}
 }
+
+// FuzzRead holds that in whatever pieces bytes come in the same comes through, and that net/http reads it: what it would
+// refuse by itself, without an event, has been refused before.
+//
+//threat:23 any bytes, whole and one by one → the same comes through, and net/http reads each head of it
+func FuzzRead(f *testing.F) {
+	for _, c := range heads {
+		f.Add(c.sent)
+	}
+	f.Add("POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nX: 1\r\n\r\n" + good)
+	f.Fuzz(func(t *testing.T, sent string) {
+		whole, fault, err := reads(strings.NewReader(sent))
+		pieces, again, _ := reads(iotest.OneByteReader(strings.NewReader(sent)))
+		if whole != pieces || fault != again || err != nil {
+			t.Fatalf("whole %q %q, in pieces %q %q, %v", whole, fault, pieces, again, err)
+		}
+		in := bufio.NewReader(strings.NewReader(whole))
+		for {
+			req, err := http.ReadRequest(in)
+			if err != nil {
+				if err != io.EOF {
+					t.Fatalf("net/http refuses %q: %v", whole, err)
+				}
+				return
+			}
+			if _, err := io.Copy(io.Discard, req.Body); err != nil {
+				return // a body that is malformed or not whole is refused by its reader
+			}
+		}
+	})
+}

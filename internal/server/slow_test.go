@@ -71,6 +71,7 @@ func streaming(w http.ResponseWriter, r *http.Request) {
 
 // both runs a test over HTTP/1.1 on a plain connection and over HTTP/2.
 func both(t *testing.T, more string, f func(t *testing.T, s *running, c *http.Client)) {
+	t.Parallel() // they wait most of the time
 	a := httptest.NewServer(http.HandlerFunc(streaming))
 	t.Cleanup(a.Close)
 	cert, key := certify(t, t.TempDir(), 1)
@@ -149,8 +150,8 @@ func TestSlowReaders(t *testing.T) {
 // Slow is not stalled: a download that takes many times the grace passes while it keeps the rate, and a stream of events
 // may be quiet for longer than the grace.
 func TestHonestSlowClients(t *testing.T) {
-	both(t, "timeouts: {idle: 500ms, rate: 1KiB}\nupstream: {url: $UPSTREAM, timeout: 600ms}\n", func(t *testing.T, s *running, c *http.Client) {
-		resp, err := c.Do(ask(t, s, "GET", "/events", nil, "X-N", "10", "X-Every", "900ms"))
+	both(t, "timeouts: {idle: 1500ms, rate: 1KiB}\nupstream: {url: $UPSTREAM, timeout: 1600ms}\n", func(t *testing.T, s *running, c *http.Client) {
+		resp, err := c.Do(ask(t, s, "GET", "/events", nil, "X-N", "10", "X-Every", "2s"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +167,7 @@ func TestHonestSlowClients(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		buf, n := make([]byte, 20_000), 0
+		buf, n := make([]byte, 5_000), 0
 		for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 			m, err := io.ReadFull(resp.Body, buf)
 			if n += m; err == io.EOF || err == io.ErrUnexpectedEOF {
@@ -181,7 +182,7 @@ func TestHonestSlowClients(t *testing.T) {
 		}
 		resp.Body.Close()
 
-		resp, err = c.Do(ask(t, s, "PUT", "/file", &dripping{left: 30, part: 1000, every: 50 * time.Millisecond}, "Content-Type", "application/octet-stream"))
+		resp, err = c.Do(ask(t, s, "PUT", "/file", &dripping{left: 50, part: 1000, every: 50 * time.Millisecond}, "Content-Type", "application/octet-stream"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,12 +40,14 @@ test: ## gofmt, vet, every test with the race detector, then the end-to-end modu
 	  exit $$status
 	} | go run ./cmd/testsummary
 
-bench: ## every benchmark, with allocations
+bench: ## every benchmark, with allocations; what attacks take from a good client beside them
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem $$(grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -n1 dirname | sort -u)
+	@PORTREEVE_BESIDE=3s go -C e2e test -count=1 -timeout 0 -v -run '^TestBeside$$' ./...
 
-soak: ## the gate under mixed load for SOAK=10m: nothing leaks, nothing grows
+soak: ## the gate under mixed load for SOAK=10m, then a minute of every attack at once: nothing leaks, nothing grows
 	@PORTREEVE_KILLS=200 go test -race -count=1 -timeout 0 -v -run '^TestKilled$$' ./internal/ledger
 	@PORTREEVE_SOAK=$(SOAK) go -C e2e test -race -count=1 -timeout 0 -v -run '^TestSoak$$' ./...
+	@PORTREEVE_STORM=60s go -C e2e test -race -count=1 -timeout 0 -v -run '^TestStorm$$' ./...
 
 mutants: ## gates that lack one rule each, attacked: at least 90 % are found, and each that is not has its reason
 	@PORTREEVE_MUTANTS=all go test -count=1 -timeout 20m -v -run '^TestMutants$$' ./internal/mutant

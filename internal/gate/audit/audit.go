@@ -117,7 +117,7 @@ func (r *rule) close(x *exchange.Exchange) {
 
 // explain tells the program's own log why the gate or the upstream failed; a client's fault is the ledger's alone.
 func (r *rule) explain(x *exchange.Exchange) {
-	if x.No.Status >= 500 && x.No.Cause != nil {
+	if x.No.Status >= 500 && x.No.Cause != nil && x.No.Fine != "client_gone" { // it may go as often as it likes
 		r.log.Warn("request failed", "id", x.ID, "operation", r.op.ID, "status", x.No.Status, "reason", string(x.No.Fine), "cause", x.No.Cause.Error())
 	}
 }

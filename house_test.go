@@ -84,6 +84,7 @@ var walls = []wall{
 	{"cmd", []string{"github.com/santhosh-tekuri/jsonschema/v6"}, "the schema engine is held against it; an oracle stands outside"},
 	{".", sqlDrivers, "the library links no database: a store comes by option"},
 	{".", []string{"internal/acme", "github.com/caddyserver/certmagic"}, "the library listens nowhere, and asks for no certificate"},
+	{".", []string{"internal/screen", "github.com/corazawaf/coraza/v3"}, "the library links no rule set for screening: it comes by option"},
 	{".", []string{"github.com/go-webauthn/webauthn"}, "the library links no console"},
 	{".", []string{"internal/issuer", "internal/console"}, "the library links no identity server and no console"},
 }
@@ -102,6 +103,7 @@ var reservations = []reserved{
 	{[]string{"internal/vectors", "internal/store/storetest", "internal/certificate/certtest", "testing"}, []string{"internal/vectors", "internal/store/storetest", "internal/certificate/certtest"}, "test code stays out of the product"},
 	{[]string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez/v3", "go.uber.org/zap"}, []string{"internal/acme"}, "an authority is asked in one place"},
 	{[]string{"github.com/spf13/cobra"}, []string{"internal/cli"}, "only the command line knows of flags"},
+	{[]string{"github.com/corazawaf/coraza/v3", "github.com/corazawaf/coraza-coreruleset/v4"}, []string{"internal/screen"}, "the rules are linked in one place"},
 	{[]string{"unsafe", "C", "plugin"}, nil, "memory safety, and a binary that builds anywhere"},
 }
 

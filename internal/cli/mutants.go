@@ -103,7 +103,7 @@ func mutantsOf(s Streams, o attackOptions, now time.Time) (mutant.Options, error
 	if err != nil {
 		return mutant.Options{}, err
 	}
-	run := mutant.Options{Plan: p, Promise: promise, Store: mutant.OpenStore, People: twoOfEach(p.Roles)}
+	run := mutant.Options{Plan: p, Promise: promise, Store: mutant.OpenStore, Screen: screening, People: twoOfEach(p.Roles)}
 	if run.Rate, err = readRate(o.rate); err != nil {
 		return mutant.Options{}, err
 	}

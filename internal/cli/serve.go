@@ -17,6 +17,7 @@ import (
 	"github.com/portreeve/portreeve/internal/deployment"
 	"github.com/portreeve/portreeve/internal/management"
 	"github.com/portreeve/portreeve/internal/plan"
+	"github.com/portreeve/portreeve/internal/screen"
 	"github.com/portreeve/portreeve/internal/server"
 	"github.com/portreeve/portreeve/sqlite"
 )
@@ -70,7 +71,7 @@ func serve(ctx context.Context, p *plan.Plan, o serving) (err error) {
 		return hintListen(err)
 	}
 	defer listeners.Close()
-	d, err := deployment.Open(ctx, p, deployment.Options{Open: sqlite.Open, Log: o.log, Who: o.who})
+	d, err := deployment.Open(ctx, p, deployment.Options{Open: sqlite.Open, Screen: screening, Rules: deployment.RuleSet{Name: "OWASP CRS " + screen.Version, Released: screen.Released}, Log: o.log, Who: o.who})
 	if err != nil {
 		return err
 	}

@@ -81,12 +81,13 @@ func Compile(c *config.Config, d *spec.Document, at func(string) string) (*plan.
 
 // builder makes one plan.
 type builder struct {
-	c       *config.Config
-	d       *spec.Document
-	at      func(string) string
-	schemes map[string]bool // used by some operation
-	used    map[string]bool // limits.operations that met their operation
-	faults  spec.Errors
+	c        *config.Config
+	d        *spec.Document
+	at       func(string) string
+	schemes  map[string]bool // used by some operation
+	used     map[string]bool // limits.operations that met their operation
+	screened []string        // operations that could be
+	faults   spec.Errors
 }
 
 func (b *builder) fault(at tree.Position, hint, format string, args ...any) {
@@ -129,6 +130,7 @@ func (b *builder) plan() *plan.Plan {
 		}
 	}
 	p.Cookies = plan.Cookies(c.Cookies)
+	p.Screen = plan.Screen{Paranoia: c.Screen.Paranoia, Threshold: c.Screen.Threshold, MaxBytes: int64(c.Screen.MaxBytes), Source: b.source(c.At("screen"))}
 	p.Audit = plan.Audit{Dir: b.at(c.Audit.Dir), Queue: c.Audit.Queue}
 	if c.Audit.Dir == "" {
 		p.Audit.Dir = filepath.Join(p.Server.Data, "audit")
@@ -166,6 +168,11 @@ func (b *builder) plan() *plan.Plan {
 		op.Index = i
 	}
 	p.Unmatched = &plan.Operation{Index: -1, ID: "unmatched", Security: plan.Security{Public: true, Source: "built in"}, Record: plan.Async, Source: "built in"}
+	for _, name := range c.Screen.Operations {
+		if !slices.Contains(b.screened, name) {
+			b.fault(c.At("screen", "operations"), "use the operationId of the document", "screen.operations names %q, which is no operation", name)
+		}
+	}
 	for name := range c.Limits.Operations {
 		if !b.used[name] {
 			b.fault(c.At("limits", "operations", name), "use the operationId of the document", "limits.operations names %q, which is no operation", name)

@@ -67,6 +67,8 @@ func (b *builder) operation(op *spec.Operation) *plan.Operation {
 	out.Answers = b.answers(op)
 	b.objects(op, out)
 	out.Record = b.record(op, out)
+	out.Screen = op.Ext.Screen || slices.Contains(b.c.Screen.Operations, op.ID)
+	b.screened = append(b.screened, op.ID)
 	if o := b.c.UnsafeObserve; o != nil {
 		out.Observe = o.Steps
 	}

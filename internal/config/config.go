@@ -32,6 +32,7 @@ type Config struct {
 	Limits          Limits              `key:"limits" doc:"Rates. N/W is never more than N in any W; {rate, burst} is GCRA."`
 	CORS            CORS                `key:"cors" doc:"Foreign origins that may read answers."`
 	Cookies         Cookies             `key:"cookies" doc:"What cookies of the API may be like, where the document declares Set-Cookie among the headers of an answer. Others are taken away."`
+	Screen          Screen              `key:"screen" doc:"Free text judged by the OWASP Core Rule Set, where an operation asks for it here or with x-portreeve.screen: true."`
 	Undeclared      Undeclared          `key:"undeclared" doc:"What happens to what the document does not declare."`
 	Audit           Audit               `key:"audit" doc:"The ledger of events."`
 	Data            string              `key:"data" doc:"Data directory: store, key material, ledger, admin socket." default:"./data"`
@@ -235,6 +236,14 @@ type Cookies struct {
 	Domains  []string `key:"domains" doc:"Domains that a cookie may be for, example.com; without one it is for the host alone."`
 }
 
+// Screen is how free text is judged: strings whose schema bounds them by no enum, narrow format or anchored pattern.
+type Screen struct {
+	Operations []string `key:"operations" doc:"operationIds of what is screened, beside those that the document names."`
+	Paranoia   int      `key:"paranoia" doc:"The rule set's level, 1 (few false alarms) to 4 (few misses)." default:"1"`
+	Threshold  int      `key:"threshold" doc:"The anomaly score from which a request is refused; a critical rule scores 5." default:"5"`
+	MaxBytes   Bytes    `key:"max_bytes" doc:"Free text of one request; more is refused. A KiB takes a processor some 10 ms." default:"8KiB"`
+}
+
 // Undeclared is what happens to what the document does not declare.
 type Undeclared struct {
 	Request  string `key:"request" doc:"Members and parameters of requests." default:"refuse" enum:"refuse,drop,ignore"`
@@ -321,7 +330,7 @@ type Reasoned struct {
 
 // Observe is unsafe_observe.
 type Observe struct {
-	Steps  []string `key:"steps" doc:"validate, disclose." required:"true"`
+	Steps  []string `key:"steps" doc:"validate, disclose, screen." required:"true"`
 	Reason string   `key:"reason" doc:"Why; shown by check and prove." required:"true"`
 	Until  string   `key:"until" doc:"A date, 2026-12-31; at most 30 days ahead." required:"true"`
 

@@ -271,6 +271,9 @@ func (d *decoder) cors(c *Config) {
 			d.fault(c.At("cookies", "domains"), "write example.com", "cookies.domains: %q is not a domain", domain)
 		}
 	}
+	if s := c.Screen; s.Paranoia < 1 || s.Paranoia > 4 || s.Threshold < 1 || s.Threshold > 100 {
+		d.fault(c.At("screen"), "write paranoia: 1, threshold: 5", "screen: paranoia is 1 to 4, threshold 1 to 100")
+	}
 	if c.CORS.MaxAge > 2*time.Hour {
 		d.fault(c.At("cors", "max_age"), "at most 2h, which is what browsers keep", "cors.max_age is too long")
 	}
@@ -282,7 +285,7 @@ func (d *decoder) cors(c *Config) {
 	}
 }
 
-var observable = []string{"validate", "disclose"}
+var observable = []string{"validate", "disclose", "screen"}
 
 const maxObserve = 30 * 24 * time.Hour
 

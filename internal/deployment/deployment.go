@@ -29,6 +29,7 @@ type Deployment struct {
 	Gate    *gate.Gate
 	Metrics *prometheus.Registry
 
+	rules    RuleSet
 	runtime  *gate.Runtime
 	reload   prometheus.Gauge
 	probe    *probe
@@ -53,10 +54,10 @@ func Open(ctx context.Context, p *plan.Plan, o Options) (*Deployment, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Deployment{State: s, Metrics: prometheus.NewRegistry(), probe: newProbe(p)}
+	d := &Deployment{State: s, Metrics: prometheus.NewRegistry(), probe: newProbe(p), rules: o.Rules}
 	d.register()
 	d.runtime, err = gate.NewRuntime(gate.Lent{Ledger: s.Ledger, Metrics: audit.NewMetrics(d.Metrics), Clock: s.Clock, Log: s.Log,
-		Directory: s.Directory, Signer: s.Signer, Owners: s.Owners, Held: p.Server.Held})
+		Directory: s.Directory, Signer: s.Signer, Owners: s.Owners, Held: p.Server.Held, Screen: o.Screen})
 	if err != nil {
 		s.Close()
 		return nil, err

@@ -33,8 +33,17 @@ type Health struct {
 	Unsafe       []string            `json:"unsafe"`       // protections that are switched off
 	Controls     []ControlState      `json:"controls"`
 
+	Screen      *Screening   `json:"screen,omitempty"` // none where nothing is screened
 	Calls       Calls        `json:"calls"`
 	Connections *Connections `json:"connections,omitempty"` // of the public listener; none where the gate is part of another program
+}
+
+// Screening is what free text is judged by.
+type Screening struct {
+	Rules      string `json:"rules"`    // release of the rule set
+	Age        int    `json:"age_days"` // since it was released
+	Paranoia   int    `json:"paranoia"`
+	Operations int    `json:"operations"`
 }
 
 // Calls is what the upstream bears now.
@@ -68,6 +77,14 @@ func (d *Deployment) Health(version string) Health {
 	p := d.Gate.Plan()
 	h := Health{Status: "ok", Timestamp: d.Clock().UTC(), Version: version, Database: "none", Cache: "memory", Ledger: "ok",
 		Upstream: d.probe.ask(d.Clock()), Plan: p.Hash, Controls: d.Controls(), Unsafe: []string{}}
+	if p.Screens() {
+		h.Screen = &Screening{Rules: d.rules.Name, Age: int(d.Clock().Sub(d.rules.Released).Hours() / 24), Paranoia: p.Screen.Paranoia}
+		for _, op := range p.Operations {
+			if op.Screen {
+				h.Screen.Operations++
+			}
+		}
+	}
 	calls := d.Gate.Capacity()
 	h.Calls = Calls{calls.Breaker.State(), calls.Load.InFlight(), calls.Load.Limit(), calls.Load.Shed()}
 	if h.Calls.Breaker == "open" && h.Upstream == "ok" {

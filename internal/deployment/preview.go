@@ -3,6 +3,7 @@ package deployment
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/portreeve/portreeve/internal/gate"
 	"github.com/portreeve/portreeve/internal/gate/audit"
+	"github.com/portreeve/portreeve/internal/gate/validate"
 	"github.com/portreeve/portreeve/internal/jose"
 	"github.com/portreeve/portreeve/internal/keys"
 	"github.com/portreeve/portreeve/internal/ledger"
@@ -29,7 +31,8 @@ func Preview(p *plan.Plan, random io.Reader) (*gate.Gate, error) {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
 	r, err := gate.NewRuntime(gate.Lent{Ledger: unrecorded{}, Metrics: audit.NewMetrics(prometheus.NewRegistry()), Clock: time.Now,
-		Log: slog.New(slog.DiscardHandler), Directory: new(keys.Directory), Signer: jose.NewSigner(key), Owners: unrecorded{}, Held: p.Server.Held})
+		Log: slog.New(slog.DiscardHandler), Directory: new(keys.Directory), Signer: jose.NewSigner(key), Owners: unrecorded{}, Held: p.Server.Held,
+		Screen: func(int) (validate.Screener, error) { return unrecorded{}, nil }})
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +44,13 @@ func Preview(p *plan.Plan, random io.Reader) (*gate.Gate, error) {
 type unrecorded struct{}
 
 func (unrecorded) Append(context.Context, *ledger.Event) error { return ledger.ErrUnavailable }
-func (unrecorded) Enqueue(*ledger.Event) bool                  { return false }
+
+// Judge lets nothing pass: the rules take longer to compile than to be looked at.
+func (unrecorded) Judge([]string) (int, []string, error) {
+	return 0, nil, errors.New("nothing is screened here")
+}
+
+func (unrecorded) Enqueue(*ledger.Event) bool { return false }
 
 func (unrecorded) Owner(context.Context, string, string) (owner.Owner, error) {
 	return owner.Owner{}, store.ErrUnavailable

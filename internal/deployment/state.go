@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/portreeve/portreeve/internal/gate"
 	"github.com/portreeve/portreeve/internal/jose"
 	"github.com/portreeve/portreeve/internal/keys"
 	"github.com/portreeve/portreeve/internal/ledger"
@@ -39,10 +40,18 @@ type Opener func(ctx context.Context, path string) (Store, error)
 
 // Options are what a deployment is opened with.
 type Options struct {
-	Open  Opener           // nil: there is no store, so no API keys, users, tokens of our own or revocations
-	Clock func() time.Time // time.Now
-	Log   *slog.Logger     // nil: nothing is said
-	Who   string           // what this process does, for the one that finds the directory locked: "portreeve serve"
+	Open   Opener           // nil: there is no store, so no API keys, users, tokens of our own or revocations
+	Clock  func() time.Time // time.Now
+	Log    *slog.Logger     // nil: nothing is said
+	Rules  RuleSet          // what Screen judges by
+	Screen gate.Screening   // nil: a plan whose operations are screened cannot be opened
+	Who    string           // what this process does, for the one that finds the directory locked: "portreeve serve"
+}
+
+// RuleSet is a release of the rules for screening.
+type RuleSet struct {
+	Name     string // "OWASP CRS 4.25.0"
+	Released time.Time
 }
 
 // State is a data directory that this process owns.

@@ -36,8 +36,10 @@ import (
 	"github.com/portreeve/portreeve/access"
 	"github.com/portreeve/portreeve/internal/compile"
 	"github.com/portreeve/portreeve/internal/deployment"
+	"github.com/portreeve/portreeve/internal/gate/validate"
 	"github.com/portreeve/portreeve/internal/keys"
 	"github.com/portreeve/portreeve/internal/ledger"
+	"github.com/portreeve/portreeve/internal/screen"
 	"github.com/portreeve/portreeve/internal/store/sqlite"
 	"github.com/portreeve/portreeve/internal/wire"
 )
@@ -65,6 +67,14 @@ type world struct {
 
 var startOfTime = time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC)
 
+// screening compiles the rules once for all tests.
+var screens sync.Map
+
+func screening(paranoia int) (validate.Screener, error) {
+	compile, _ := screens.LoadOrStore(paranoia, sync.OnceValues(func() (*screen.Screen, error) { return screen.New(paranoia) }))
+	return compile.(func() (*screen.Screen, error))()
+}
+
 // settings are what a world is made of.
 type settings struct {
 	document, config string
@@ -91,7 +101,7 @@ func newWorld(t testing.TB, s settings) *world {
 	if err != nil {
 		t.Fatalf("compiling: %v", err)
 	}
-	w.d, err = deployment.Open(t.Context(), p, deployment.Options{Clock: w.clock, Who: "test",
+	w.d, err = deployment.Open(t.Context(), p, deployment.Options{Clock: w.clock, Who: "test", Screen: screening,
 		Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Open: func(ctx context.Context, path string) (deployment.Store, error) {
 			return sqlite.Open(ctx, path, sqlite.Options{Create: true})
@@ -307,7 +317,7 @@ type event struct {
 	Count    int
 	Unmapped struct {
 		Phase, Stage, Reason, Record string
-		Controls, Observed           []string
+		Controls, Observed, Rules    []string
 		Dropped                      int    `json:"fields_dropped"`
 		Masked                       int    `json:"fields_masked"`
 		Source                       string `json:"object_source"`
@@ -370,6 +380,8 @@ func (e *event) field(name string) string {
 		return strconv.Itoa(e.Unmapped.Omitted)
 	case "observed":
 		return strings.Join(e.Unmapped.Observed, ",")
+	case "rules":
+		return strings.Join(e.Unmapped.Rules, ",")
 	case "record":
 		return e.Unmapped.Record
 	case "object":

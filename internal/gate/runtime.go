@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/portreeve/portreeve/internal/gate/authn"
 	"github.com/portreeve/portreeve/internal/gate/exchange"
 	"github.com/portreeve/portreeve/internal/gate/upstream"
+	"github.com/portreeve/portreeve/internal/gate/validate"
 	"github.com/portreeve/portreeve/internal/jose"
 	"github.com/portreeve/portreeve/internal/keys"
 	"github.com/portreeve/portreeve/internal/ledger"
@@ -35,8 +37,12 @@ type Lent struct {
 	Directory *keys.Directory // nil: there are no API keys, users or revocations, and nothing that needs them can be bound
 	Signer    *jose.Signer    // nil: there are no tokens of our own and no assertions
 	Owners    owner.Book      // nil: nobody remembers who made what
+	Screen    Screening       // nil: no operation can be screened
 	Held      int64           // bytes that all exchanges together may hold: 256 MiB
 }
+
+// Screening compiles what judges free text at a paranoia level.
+type Screening func(paranoia int) (validate.Screener, error)
 
 // Runtime is what outlives plans: counts, caches, the ledger, the memory budget. A reload loses none of it.
 type Runtime struct {
@@ -53,6 +59,8 @@ type Runtime struct {
 	remotes    map[string]*jose.Verifier    // issuers whose keys are fetched, by the plan's rule for them
 	transports map[string]http.RoundTripper // of the upstream as it was last met
 	capacities map[string]*upstream.Capacity
+	screeners  map[int]validate.Screener
+	screening  chan struct{} // one place for each text that is judged at once
 }
 
 // meterKeys bounds how many counts are kept at once.
@@ -70,7 +78,8 @@ func NewRuntime(l Lent) (*Runtime, error) {
 		l.Held = 256 << 20
 	}
 	r := &Runtime{Lent: l, Meter: meter.New(meterKeys), Budget: exchange.NewBudget(l.Held), stopped: make(chan struct{}),
-		remotes: map[string]*jose.Verifier{}, transports: map[string]http.RoundTripper{}, capacities: map[string]*upstream.Capacity{}}
+		remotes: map[string]*jose.Verifier{}, transports: map[string]http.RoundTripper{}, capacities: map[string]*upstream.Capacity{},
+		screeners: map[int]validate.Screener{}, screening: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	r.summaries = audit.NewSummaries(l.Ledger)
 	var ctx context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
@@ -239,4 +248,21 @@ func (r *Runtime) breaker(url string, c upstream.Change) {
 	}
 	r.Ledger.Enqueue(e)
 	r.Log.Log(context.Background(), level, "the upstream's circuit breaker changed", "upstream", url, "from", c.From, "to", c.To, "failed", c.Failed, "calls", c.Answered)
+}
+
+// screener returns what judges free text; compiling it takes longer than most plans, so that it is done once.
+func (r *Runtime) screener(paranoia int) (validate.Screener, error) {
+	if r.Screen == nil {
+		return nil, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.screeners[paranoia]; s != nil {
+		return s, nil
+	}
+	s, err := r.Screen(paranoia)
+	if err == nil {
+		r.screeners[paranoia] = s
+	}
+	return s, err
 }

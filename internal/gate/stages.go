@@ -64,6 +64,13 @@ func newStages(p *plan.Plan, r *Runtime, chains func(*plan.Operation) *exchange.
 	if s.object, err = object.New(p, s.authz, r.Owners); err != nil {
 		return nil, err
 	}
+	if p.Screens() {
+		engine, err := r.screener(p.Screen.Paranoia)
+		if err != nil {
+			return nil, err
+		}
+		s.validate.Screen(p, engine, r.screening, watched(p))
+	}
 	s.audit = audit.New(p, r.Ledger, r.Metrics, r.summaries, r.Clock, r.Log)
 	if s.guard, err = guard.New(p, r.Meter); err != nil {
 		return nil, err
@@ -75,12 +82,18 @@ func newStages(p *plan.Plan, r *Runtime, chains func(*plan.Operation) *exchange.
 		return nil, err
 	}
 	s.authn = authn.New(p, r.keys(), tokens, clients, s.guard.Failed)
+	s.observe = watched(p)
+	return s, nil
+}
+
+// watched is when unsafe_observe ends.
+func watched(p *plan.Plan) time.Time {
 	for _, u := range p.Unsafe {
 		if u.Name == "unsafe_observe" {
-			s.observe = u.Until
+			return u.Until
 		}
 	}
-	return s, nil
+	return time.Time{}
 }
 
 func dialect(p *plan.Plan) schema.Dialect {

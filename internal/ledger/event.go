@@ -60,6 +60,7 @@ type Event struct {
 	Omitted    int    // elements of a list that left
 	Dropped    int    // fields withheld
 	Masked     int
+	Rules      []string // of the screening that matched, by id
 	Observed   []string // refusals that were let pass, "validate: body"
 	Record     string   // sync or async
 	Count      int      // of a summary
@@ -220,7 +221,7 @@ func (e *Event) request(w *writer) {
 		w.raw(`,"count":`).num(e.Count)
 	}
 	w.raw(`,"unmapped":{"phase":`).str(string(e.Phase)).opt(`,"record":`, e.Record).opt(`,"stage":`, e.Stage).opt(`,"reason":`, e.Reason)
-	w.list(`,"controls":`, e.Controls, "", "").list(`,"observed":`, e.Observed, "", "")
+	w.list(`,"controls":`, e.Controls, "", "").list(`,"observed":`, e.Observed, "", "").list(`,"rules":`, e.Rules, "", "")
 	w.opt(`,"object_source":`, e.Source)
 	if e.Weak {
 		w.raw(`,"object_weak":true`)

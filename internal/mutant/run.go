@@ -16,6 +16,7 @@ import (
 	"github.com/portreeve/portreeve/internal/control"
 	"github.com/portreeve/portreeve/internal/deployment"
 	"github.com/portreeve/portreeve/internal/finding"
+	"github.com/portreeve/portreeve/internal/gate"
 	"github.com/portreeve/portreeve/internal/plan"
 )
 
@@ -29,7 +30,8 @@ type Options struct {
 	People  []Person
 	API     API
 	Store   deployment.Opener
-	Allow   []string // hosts, beside loopback, whose API may stand behind a mutant
+	Screen  gate.Screening // nil: plans whose operations are screened have no mutants
+	Allow   []string       // hosts, beside loopback, whose API may stand behind a mutant
 	Only    func(Mutant) bool
 	Seed    int64
 	Budget  time.Duration // for all of it; 0: no end

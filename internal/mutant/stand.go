@@ -254,7 +254,7 @@ func (s *stand) serve(ctx context.Context, m *Mutant, loose bool) (_ *served, er
 		bend = m.bend(s.arms)
 	}
 	r, err := gate.NewRuntime(gate.Lent{Ledger: s.state.Ledger, Metrics: audit.NewMetrics(prometheus.NewRegistry()), Clock: time.Now, Directory: s.state.Directory, Owners: s.state.Owners,
-		Signer: s.state.Signer, Held: p.Server.Held})
+		Signer: s.state.Signer, Held: p.Server.Held, Screen: s.Screen})
 	if err != nil {
 		return nil, err
 	}

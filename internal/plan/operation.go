@@ -18,7 +18,8 @@ type Operation struct {
 	Identifiers []Identifier `json:"identifiers,omitempty"` // what of the request looks like an object's id
 	Answers     []Answer     `json:"answers"`               // by declared status
 	Record      Record       `json:"record"`
-	Observe     []string     `json:"observe"` // stages that only watch, by unsafe_observe
+	Observe     []string     `json:"observe"`          // stages that only watch, by unsafe_observe
+	Screen      bool         `json:"screen,omitempty"` // free text is screened
 	Controls    []string     `json:"controls,omitempty"`
 }
 

@@ -36,6 +36,7 @@ type Plan struct {
 	Guard         Guard          `json:"guard"`
 	Upstream      Upstream       `json:"upstream"`
 	Cookies       Cookies        `json:"cookies"`
+	Screen        Screen         `json:"screen"`
 	DecisionPoint *DecisionPoint `json:"decision_point,omitempty"` // nil: none
 	Coverage      Coverage       `json:"coverage"`                 // of what looks like an object's id
 	Audit         Audit          `json:"audit"`
@@ -206,6 +207,14 @@ type Cookies struct {
 	SameSite string   `json:"same_site"` // at least: "strict", "lax", "none"
 	Scripts  []string `json:"scripts"`   // names of those without HttpOnly
 	Domains  []string `json:"domains"`   // that one may be set for, lower case
+}
+
+// Screen is how free text is judged where an operation asks for it.
+type Screen struct {
+	Paranoia  int    `json:"paranoia"`  // OWASP CRS's level, 1 to 4
+	Threshold int    `json:"threshold"` // the anomaly score from which a request is refused
+	MaxBytes  int64  `json:"max_bytes"` // of free text in one request
+	Source    Source `json:"source"`
 }
 
 // Assertion asks for Portreeve-Assertion, a short-lived signed JWT by which the upstream knows the gate.

@@ -25,3 +25,13 @@ func (p *Plan) Lookup(method, path string) *Operation {
 	}
 	return nil
 }
+
+// Screens reports whether some operation's free text is screened.
+func (p *Plan) Screens() bool {
+	for _, op := range p.Operations {
+		if op.Screen {
+			return true
+		}
+	}
+	return false
+}

@@ -26,6 +26,7 @@ type Extension struct {
 	Delivery   string // "", hold, items, relay
 	Unjudged   string // unsafe_unjudged: why bodies whose media type cannot be judged by their schema pass
 	UnjudgedAt tree.Position
+	Screen     bool          // free text is screened
 	MFA        bool          // more than one factor, proven lately (RFC 9470)
 	MaxAge     time.Duration // since the caller proved who he is; 0: not said
 }
@@ -127,6 +128,7 @@ var extensions = map[string]rule{
 		"record":          {kind: tree.String, values: []string{"sync", "async"}},
 		"delivery":        {kind: tree.String, values: []string{"hold", "items", "relay"}},
 		"mfa":             {kind: tree.Bool},
+		"screen":          {kind: tree.Bool},
 		"max_age":         {kind: tree.String, wants: `a duration, "15m"`, pattern: regexp.MustCompile(`^` + duration + `$`)},
 	}},
 	"Schema": {kind: tree.Object, members: map[string]rule{
@@ -213,7 +215,7 @@ func readExtension(n *tree.Node) Extension {
 		return Extension{}
 	}
 	x := Extension{At: n.At, Permission: n.Get("permission").Str(), Limit: n.Get("limit").Str(), Record: n.Get("record").Str(),
-		Delivery: n.Get("delivery").Str(), MFA: n.Get("mfa").True(),
+		Delivery: n.Get("delivery").Str(), MFA: n.Get("mfa").True(), Screen: n.Get("screen").True(),
 		Undeclared: Undeclared{n.Get("undeclared").Get("request").Str(), n.Get("undeclared").Get("response").Str()}}
 	if l := n.Get("limit"); l.Get("rate") != nil {
 		x.Limit = l.Get("rate").Str() + " burst " + l.Get("burst").Text

@@ -85,7 +85,7 @@ func (r *rule) close(x *exchange.Exchange) {
 	took := r.clock().Sub(x.Now)
 	e := r.event(x)
 	e.Phase, e.Latency, e.Status = ledger.Whole, took, x.Out.Status()
-	e.Allowed, e.Dropped, e.Masked = x.Allowed(), x.Dropped, x.Masked
+	e.Allowed, e.Dropped, e.Masked, e.Rules = x.Allowed(), x.Dropped, x.Masked, x.Screened
 	if x.Intent {
 		e.Phase = ledger.Outcome
 	}

@@ -33,6 +33,8 @@ type Exchange struct {
 	Body     []byte // validate: the request's body where it had to be held
 	Borrowed int64  // validate: bytes taken from the budget for it; given back at the end
 
+	Screened []string // validate: rules of the screening that matched
+
 	Passage Passage // upstream: what it holds of the upstream's capacity
 
 	Answer *plan.Answer // upstream: the declared answer that the origin's status meets

@@ -33,6 +33,14 @@ type Stage struct {
 	schemas *schema.Set
 	budget  *exchange.Budget
 	keys    map[string]map[string]bool // where credentials travel: location → name
+	screen  struct {
+		rule     plan.Screen
+		engine   Screener
+		places   chan struct{}
+		text     []byte // the document
+		document any    // read once it is needed
+		observe  time.Time
+	}
 }
 
 // New returns the stage of a plan whose document's schemas are in set.
@@ -103,7 +111,22 @@ func (s *Stage) Bind(op *plan.Operation) (exchange.Step, error) {
 			r.media = append(r.media, compiled)
 		}
 	}
-	return exchange.Step{Stage: Name, Rule: describe(op), Source: op.Request.Source, Controls: controls, Enter: r.enter}, nil
+	step := exchange.Step{Stage: Name, Rule: describe(op), Source: op.Request.Source, Controls: controls, Enter: r.enter}
+	if op.Screen {
+		c, err := s.screening(op)
+		if err != nil {
+			return step, err
+		}
+		step.Rule += fmt.Sprintf("; free text screened at paranoia level %d, refused from a score of %d", c.rule.Paranoia, c.rule.Threshold)
+		step.Controls = append(slices.Clone(controls), "inject.detect")
+		step.Enter = c.after(r.enter)
+	}
+	return step, nil
+}
+
+// Screen gives the stage what judges free text. places is shared by all plans: how many are judged at once.
+func (s *Stage) Screen(p *plan.Plan, engine Screener, places chan struct{}, observe time.Time) {
+	s.screen.rule, s.screen.engine, s.screen.places, s.screen.text, s.screen.observe = p.Screen, engine, places, p.Document, observe
 }
 
 func (s *Stage) parameter(r *rule, p plan.Parameter) error {

@@ -69,7 +69,7 @@ func newStages(p *plan.Plan, r *Runtime, chains func(*plan.Operation) *exchange.
 		if err != nil {
 			return nil, err
 		}
-		s.validate.Screen(p, engine, r.screening, watched(p))
+		s.validate.Screen(p, engine, r.screening, watching(p))
 	}
 	s.audit = audit.New(p, r.Ledger, r.Metrics, r.summaries, r.Clock, r.Log)
 	if s.guard, err = guard.New(p, r.Meter); err != nil {
@@ -82,12 +82,12 @@ func newStages(p *plan.Plan, r *Runtime, chains func(*plan.Operation) *exchange.
 		return nil, err
 	}
 	s.authn = authn.New(p, r.keys(), tokens, clients, s.guard.Failed)
-	s.observe = watched(p)
+	s.observe = watching(p)
 	return s, nil
 }
 
-// watched is when unsafe_observe ends.
-func watched(p *plan.Plan) time.Time {
+// watching is until when unsafe_observe lets pass.
+func watching(p *plan.Plan) time.Time {
 	for _, u := range p.Unsafe {
 		if u.Name == "unsafe_observe" {
 			return u.Until

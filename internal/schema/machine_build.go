@@ -2,7 +2,6 @@ package schema
 
 import (
 	"slices"
-	"strings"
 )
 
 // station returns the station of a premise. It is nil where the machine is full, and is to be called with the machine locked.
@@ -255,13 +254,14 @@ func (m *machine) fieldName(name string) uint32 {
 	return id
 }
 
-// appendWay appends where a way leads (appendField), and a line feed.
-func (m *machine) appendWay(dst []byte, way []uint32) []byte {
+// pointer is where a way leads (appendField).
+func (m *machine) pointer(way []uint32) string {
 	names := *m.fields.Load()
+	var out []byte
 	for _, id := range way {
-		dst = append(append(dst, '/'), names[id]...)
+		out = append(append(out, '/'), names[id]...)
 	}
-	return append(dst, '\n')
+	return string(out)
 }
 
 func (m *machine) object(x *expansion, asserting []judged) *objectStation {
@@ -313,15 +313,13 @@ func (m *machine) object(x *expansion, asserting []judged) *objectStation {
 	for i, name := range names {
 		k := &o.members[i]
 		f := m.memberOf(x, &name, func(p pattern) bool { return p.MatchString(name) })
-		k.name, k.how, k.target.premise = name, f.how, f.premise
-		if strings.IndexFunc(name, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }) < 0 {
-			k.quoted = `"` + name + `"`
-		}
+		k.name, k.spelled, k.how, k.target.premise = name, spelledNameOf(name), f.how, f.premise
 		if f.named {
 			k.id = m.fieldName(name)
 		}
 	}
 	o.tabulate()
+	o.odd = o.names != nil || o.patterns != nil
 	f := m.memberOf(x, nil, func(pattern) bool { return false })
 	o.other, o.rest.premise = f.how, f.premise
 	return o

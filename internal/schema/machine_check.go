@@ -125,8 +125,8 @@ func textOf(asserting []judged) *textCheck {
 // admits judges a string, unescaped. ask tells that only the index can.
 func (c *textCheck) admits(s []byte, ascii bool) (ok, ask bool) {
 	if c.least > 0 || c.most >= 0 {
-		n := len(s)
-		if !ascii {
+		n := len(s) // of UTF-8, a quarter of that at least, and that at most
+		if !ascii && (n/utf8.UTFMax < c.least || c.most >= 0 && n > c.most) {
 			n = utf8.RuneCount(s)
 		}
 		if n < c.least || c.most >= 0 && n > c.most {

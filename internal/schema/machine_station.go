@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"encoding/binary"
+	"strings"
 	"sync/atomic"
 )
 
@@ -29,8 +31,8 @@ type station struct {
 
 // target is a station that is made when it is first wanted.
 type target struct {
-	premise premise
 	node    atomic.Pointer[station]
+	premise premise
 }
 
 // of returns the target's node; nil where the machine is full.
@@ -88,12 +90,49 @@ const (
 
 // member is one that the schemas of an object know by name.
 type member struct {
-	name   string
-	quoted string        // as it stands in most bodies; "" where it needs escapes
-	next   atomic.Uint32 // the member that was last seen behind it, + 1
-	id     uint32        // of its place in Projection.Fields
-	how    how
-	target target
+	spelled spelledName
+	next    atomic.Uint32 // the member that was last seen behind it, + 1
+	id      uint32        // of its place in Projection.Fields
+	how     how
+	target  target
+	name    string
+}
+
+// spelledName is a name as it stands, with its quotes, in most bodies: its first eight bytes and its last, which overlap in
+// a short one, to be compared as words.
+type spelledName struct {
+	first, mask, last uint64
+	length            int // with the quotes; 0 where the name needs escapes
+	whole             string
+}
+
+func spelledNameOf(name string) (n spelledName) {
+	if strings.IndexFunc(name, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }) >= 0 {
+		return n
+	}
+	n.whole = `"` + name + `"`
+	n.length = len(n.whole)
+	var head [8]byte
+	copy(head[:], n.whole)
+	n.first, n.mask = binary.LittleEndian.Uint64(head[:]), ^uint64(0)
+	if n.length < 8 {
+		n.mask = 1<<(8*n.length) - 1
+	} else {
+		n.last = binary.LittleEndian.Uint64([]byte(n.whole[n.length-8:]))
+	}
+	return n
+}
+
+// stands reports whether the name stands at a place.
+func (n *spelledName) stands(b []byte, i int) bool {
+	rest := b[i:]
+	if len(rest) < 8 || n.length >= len(rest) || binary.LittleEndian.Uint64(rest)&n.mask != n.first || n.length == 0 {
+		return false
+	}
+	if n.length <= 8 {
+		return true
+	}
+	return binary.LittleEndian.Uint64(rest[n.length-8:]) == n.last && (n.length <= 16 || string(rest[:n.length]) == n.whole)
 }
 
 // objectStation is what is asked of an object.
@@ -101,6 +140,7 @@ type objectStation struct {
 	members     []member
 	first       atomic.Uint32 // the member that was last seen first, + 1
 	table       []uint32      // of members + 1, by hash
+	odd         bool          // there are names or patterns
 	required    []uint64      // a mask of members, one word for 64
 	least, most int
 	dependent   []dependence

@@ -42,7 +42,7 @@ func byMachine(p *Program, body []byte, v Viewer, writing bool) (is verdict, los
 	}
 	defer w.release()
 	if is.valid = w.body(n); is.valid && writing {
-		is.out, is.did = string(w.out), Projection{w.dropped, w.hid, p.fieldLists.of(w.notes)}
+		is.out, is.did = string(w.out), Projection{w.dropped, w.hid, w.named(&p.fieldLists)}
 	}
 	return is, w.lost
 }

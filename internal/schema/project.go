@@ -3,7 +3,6 @@ package schema
 import (
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -26,7 +25,7 @@ const maxFields = 32
 // Projection says what a projection took away.
 type Projection struct {
 	Dropped, Masked int      // values
-	Fields          []string // where, as pointers with * for indexes and for names the body chose; each once, at most 32
+	Fields          []string // where, as pointers with * for indexes and for names the body chose; each once, at most 32; not to be changed
 }
 
 // fate is what becomes of a value.
@@ -334,28 +333,24 @@ func comma(dst []byte, first *bool) []byte {
 
 // fieldLists are the lists of fields that projections of a program named: mostly it is one of a few.
 type fieldLists struct {
-	known atomic.Pointer[map[string][]string] // by the list, a line feed behind each
+	known atomic.Pointer[map[uint64][]string] // by their hash
 	mu    sync.Mutex
 }
 
 const maxFieldLists = 256
 
-// of returns a list; nobody may change it.
-func (l *fieldLists) of(notes []byte) []string {
-	if len(notes) == 0 {
-		return nil
-	}
+// of returns a list by its hash; nobody may change it.
+func (l *fieldLists) of(hash uint64, make func() []string) []string {
 	known := l.known.Load()
 	if known != nil {
-		if list := (*known)[string(notes)]; list != nil {
+		if list := (*known)[hash]; list != nil {
 			return list
 		}
 	}
-	text := string(notes)
-	list := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	list := make()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next := map[string][]string{text: list}
+	next := map[uint64][]string{hash: list}
 	if known = l.known.Load(); known != nil {
 		if len(*known) >= maxFieldLists {
 			return list

@@ -3,6 +3,7 @@ package schema
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -31,8 +32,8 @@ type walker struct {
 	dropped, hid int
 	way          []uint32 // the names of the members that lead to a value, by depth
 	noted        [maxFields]uint64
-	fields       int // that are noted
-	notes        []byte
+	fields       int      // that are noted
+	notes        []uint32 // the ways noted, the length of each before it
 
 	seen    []uint64 // a stack of masks, of objects with more than 64 members
 	spelled []byte   // a stack of strings unescaped
@@ -62,7 +63,7 @@ func (p *Program) run(dst, body []byte, v Viewer, writing bool) (out []byte, did
 		return dst, Projection{}, false
 	}
 	if yes = w.body(n); yes && writing {
-		out, did = w.out, Projection{w.dropped, w.hid, p.fieldLists.of(w.notes)}
+		out, did = w.out, Projection{w.dropped, w.hid, w.named(&p.fieldLists)}
 	}
 	w.release()
 	return out, did, yes
@@ -88,9 +89,11 @@ func (p *Program) walk(dst, body []byte, v Viewer, writing bool) (*walker, *stat
 
 // release gives back a walker. Nothing of a body stays in it.
 func (w *walker) release() {
-	way, misses := w.way, w.misses
-	*w = walker{way: way, misses: misses, may: emptied(w.may), notes: emptiedBytes(w.notes), seen: emptied(w.seen), spelled: emptiedBytes(w.spelled),
-		scratch: emptiedBytes(w.scratch), known: w.known.emptied()}
+	w.b, w.m, w.out, w.viewer, w.maskKey = nil, nil, nil, nil, nil
+	w.depth, w.lost, w.dropped, w.hid, w.fields, w.owns = 0, false, 0, 0, 0, unasked
+	w.may, w.notes, w.seen = emptied(w.may), w.notes[:0], w.seen[:0]
+	w.spelled, w.scratch = emptiedBytes(w.spelled), emptiedBytes(w.scratch)
+	w.known = w.known.emptied()
 	walkers.Put(w)
 }
 
@@ -288,10 +291,8 @@ func (w *walker) value(n *station, i int, seen bool) (end int, ok bool) {
 	if w.values--; w.values < 0 {
 		return 0, w.give()
 	}
-	for _, t := range n.nots {
-		if not := t.of(w.m); not == nil || w.check(not, i) {
-			return 0, not == nil && w.give()
-		}
+	if n.nots != nil && !w.isNone(n, i) {
+		return 0, false
 	}
 	switch c := b[i]; {
 	case c == '"':
@@ -355,6 +356,16 @@ func (w *walker) value(n *station, i int, seen bool) (end int, ok bool) {
 	return 0, false
 }
 
+// isNone judges a value by what it must not be.
+func (w *walker) isNone(n *station, i int) bool {
+	for _, t := range n.nots {
+		if not := t.of(w.m); not == nil || w.check(not, i) {
+			return not == nil && w.give()
+		}
+	}
+	return true
+}
+
 // judgeText judges a string that was read.
 func (w *walker) judgeText(n *station, i, end int, is spelling) (ok bool) {
 	s, at := w.b[i+1:end-1], len(w.spelled)
@@ -395,14 +406,16 @@ func (w *walker) object(n *station, i int, seen bool) (end int, ok bool) {
 		last              = i // behind the value before
 		guess             = &o.first
 	)
-	for range (len(o.members) - 1) >> 6 {
-		w.seen = append(w.seen, 0)
+	if len(o.members) > 64 {
+		for range (len(o.members) - 1) >> 6 {
+			w.seen = append(w.seen, 0)
+		}
 	}
 	for closed := b[i] == '}'; !closed; {
 		start, index := i, int(guess.Load())-1
 		if index >= 0 {
-			if q := o.members[index].quoted; len(b)-i > len(q) && q != "" && string(b[i:i+len(q)]) == q {
-				i += len(q)
+			if name := &o.members[index].spelled; name.stands(b, i) {
+				i += name.length
 			} else {
 				index = -1
 			}
@@ -447,7 +460,7 @@ func (w *walker) object(n *station, i int, seen bool) (end int, ok bool) {
 				child = k.target.of(w.m)
 			}
 			becomes, field, guess = k.how, k.id, &k.next
-		case len(o.patterns) > 0:
+		case o.odd && len(o.patterns) > 0:
 			e := w.byPatterns(n, start)
 			if e == nil {
 				return 0, w.give()
@@ -461,10 +474,8 @@ func (w *walker) object(n *station, i int, seen bool) (end int, ok bool) {
 		if child == nil {
 			return 0, w.give()
 		}
-		for _, t := range o.names {
-			if of := t.of(w.m); of == nil || !w.check(of, start) {
-				return 0, of == nil && w.give()
-			}
+		if o.odd && !w.isName(o, start) {
+			return 0, false
 		}
 		if count++; o.most >= 0 && count > o.most {
 			return 0, false
@@ -475,6 +486,12 @@ func (w *walker) object(n *station, i int, seen bool) (end int, ok bool) {
 			}
 		}
 		switch {
+		case seen && becomes == stays && !child.marked:
+			w.way[w.depth-1] = field
+			if i, ok = w.value(child, i, true); !ok {
+				return 0, false
+			}
+			stay++
 		case !seen || becomes == ignored:
 			if i, ok = w.value(child, i, false); !ok {
 				return 0, false
@@ -531,13 +548,30 @@ func (w *walker) object(n *station, i int, seen bool) (end int, ok bool) {
 			return 0, false
 		}
 	}
-	if count < o.least || !w.complete(o, have, base) {
+	if count < o.least || len(o.required) > 0 && o.required[0]&^have != 0 {
 		return 0, false
 	}
-	w.seen = w.seen[:base]
-	w.known.drop(&names)
+	if (len(o.required) > 1 || o.dependent != nil) && !w.complete(o, have, base) {
+		return 0, false
+	}
+	if len(o.members) > 64 {
+		w.seen = w.seen[:base]
+	}
+	if names.n > 0 {
+		w.known.drop(&names)
+	}
 	w.depth--
 	return i + 1, true
+}
+
+// isName judges a member's name.
+func (w *walker) isName(o *objectStation, i int) bool {
+	for _, t := range o.names {
+		if of := t.of(w.m); of == nil || !w.check(of, i) {
+			return of == nil && w.give()
+		}
+	}
+	return true
 }
 
 // leave leaves out the member or item that stands from start to end, with the comma before it where others stay before.
@@ -814,11 +848,8 @@ func (w *walker) note(is fate) {
 	if w.fields == maxFields {
 		return
 	}
-	h := uint64(w.depth)
-	for _, id := range w.way[:w.depth] {
-		high, low := bits.Mul64(h^key, uint64(id)^key2)
-		h = high ^ low
-	}
+	way := w.way[:w.depth]
+	h := hashWay(uint64(w.depth), way)
 	for _, known := range w.noted[:w.fields] {
 		if known == h {
 			return
@@ -826,5 +857,29 @@ func (w *walker) note(is fate) {
 	}
 	w.noted[w.fields] = h
 	w.fields++
-	w.notes = w.m.appendWay(w.notes, w.way[:w.depth])
+	w.notes = append(append(w.notes, uint32(len(way))), way...)
+}
+
+// hashWay is of a way, or of the ways noted: equal for equal ones, and for no others that anybody will meet.
+func hashWay[T uint32 | uint64](h uint64, way []T) uint64 {
+	for _, id := range way {
+		high, low := bits.Mul64(h^key, uint64(id)^key2)
+		h = high ^ low
+	}
+	return h
+}
+
+// named are the places noted.
+func (w *walker) named(l *fieldLists) []string {
+	if w.fields == 0 {
+		return nil
+	}
+	return l.of(hashWay(uint64(w.fields), w.noted[:w.fields]), func() (list []string) {
+		for notes := w.notes; len(notes) > 0; notes = notes[1+notes[0]:] {
+			if field := w.m.pointer(notes[1 : 1+notes[0]]); !slices.Contains(list, field) {
+				list = append(list, field)
+			}
+		}
+		return list
+	})
 }

@@ -38,6 +38,9 @@ func (s *nameSets) drop(set *nameSet) {
 
 // emptied keeps for the next use what is small: it says where names stood, not what they were.
 func (s *nameSets) emptied() nameSets {
+	if cap(s.tables) == 0 && cap(s.few) <= keptPlaces {
+		return nameSets{few: s.few[:0]}
+	}
 	out := nameSets{few: s.few[:0], tables: s.tables[:0]}
 	for _, t := range s.tables[:cap(s.tables)] {
 		if len(out.tables) == keptTables || len(t) > keptPlaces {

@@ -3,8 +3,10 @@ package schema
 import (
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -317,4 +319,139 @@ func FuzzMachine(f *testing.F) {
 			machineAgainstIndex(t, seed, body)
 		}
 	})
+}
+
+// A valid body takes no memory, whatever its length.
+func TestMachineAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates by itself")
+	}
+	for _, name := range []string{"List", "Pets"} {
+		set, err := NewSet([]byte(strings.Replace(userDocument, `"List":`, `"Pets":{"type":"array","items":{"$ref":"#/components/schemas/Pet"}},"List":`, 1)), OpenAPI31)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := set.Compile("/components/schemas/"+name, Options{Direction: Response, Undeclared: Drop})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, size := range []int{1 << 10, 50 << 10} {
+			body := benchBody(size)
+			if name == "Pets" {
+				body = benchPets(size)
+			}
+			dst := make([]byte, 0, len(body))
+			if n := testing.AllocsPerRun(100, func() {
+				if err := p.Validate(body); err != nil {
+					t.Fatal(err)
+				}
+			}); n >= 1 {
+				t.Errorf("validating %d bytes of %s: %v allocations", len(body), name, n)
+			}
+			if n := testing.AllocsPerRun(100, func() {
+				if _, _, err := p.Project(dst, body, nobody{}); err != nil {
+					t.Fatal(err)
+				}
+			}); n >= 1 {
+				t.Errorf("projecting %d bytes of %s: %v allocations", len(body), name, n)
+			}
+		}
+	}
+}
+
+// A list of 100,000 items is projected in the memory of what is written.
+func TestMachineTakesALongListInNoMemory(t *testing.T) {
+	p := program(t, "List", Options{Direction: Response, Undeclared: Drop})
+	item := `{"id":123456,"name":"n","ssn":"078-05-1120","more":[1,2,{"x":"y"}]}`
+	body := []byte("[" + strings.Repeat(item+",", 99_999) + item + "]")
+	dst := make([]byte, 0, len(body))
+	var out []byte
+	var did Projection
+	var err error
+	got := allocated(func() { out, did, err = p.Project(dst, body, nobody{}) })
+	want := "[" + strings.Repeat(`{"id":123456,"name":"n"},`, 99_999) + `{"id":123456,"name":"n"}]`
+	if err != nil || string(out) != want || did.Dropped != 200_000 || !slices.Equal(did.Fields, []string{"/*/ssn", "/*/*"}) {
+		t.Fatalf("%d bytes, %+v, %v", len(out), did, err)
+	}
+	if got > 256<<10 {
+		t.Errorf("%d bytes for a body of %d", got, len(body))
+	}
+}
+
+// Many goroutines make one machine.
+func TestMachineIsShared(t *testing.T) {
+	body := []byte(`[{"kind":"cat","lives":9,"x":1},{"kind":"dog","bark":"w","x":{"kind":"cat"}}]`)
+	for range 20 {
+		set, err := NewSet([]byte(strings.Replace(userDocument, `"List":`, `"Pets":{"type":"array","items":{"$ref":"#/components/schemas/Pet"}},"List":`, 1)), OpenAPI31)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := set.Compile("/components/schemas/Pets", Options{Direction: Response, Undeclared: Drop})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wait sync.WaitGroup
+		for range 8 {
+			wait.Go(func() {
+				is, lost := byMachine(p, body, nobody{}, true)
+				if lost || is.out != `[{"kind":"cat","lives":9},{"kind":"dog","bark":"w"}]` || !slices.Equal(is.did.Fields, []string{"/*/*"}) {
+					t.Errorf("%v, lost %v", is, lost)
+				}
+			})
+		}
+		wait.Wait()
+	}
+}
+
+// What is told quickly is told rightly: a quick format or sequence says what the exact one does.
+func TestQuickChecksAreExact(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	texts := []string{"", "2026-02-28T23:59:59.120Z", "2026-02-29", "2026-12-28", "01234567-89ab-cdef-0123-456789abcdef", "a.b+c@d-e.fg", "xn--a.b", "a-b.c", "10.0.0.255",
+		"https://a.bc/d?e=f", "http://a", "abc-123", "ABC-1234", "+4930123456", "QUJD=="}
+	change := func(s string) string {
+		b := []byte(s)
+		for range rng.IntN(3) {
+			at := rng.IntN(len(b) + 1)
+			switch c := "-.:@/0129aAfgzZTt+=% ?#[]_é"[rng.IntN(27)]; {
+			case rng.IntN(2) == 0:
+				b = slices.Insert(b, at, c)
+			case at < len(b):
+				b[at] = c
+			}
+		}
+		return strings.ToValidUTF8(string(b), "é")
+	}
+	patterns, sequences := map[string]pattern{}, map[string]*sequence{}
+	for _, source := range []string{`^[A-Z]{3}-[0-9]{4}$`, `^\+[0-9]{7,15}$`, `^[A-Za-z0-9+/]*={0,2}$`, `^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`, `^[^0-9]+1?`, `^a?b?[^a-z]{2}$`, `^[\w.]+@`, `^$`, `^(ab)c*$`} {
+		if sequences[source] = sequenceOf(source); sequences[source] == nil {
+			t.Fatalf("%s is no sequence", source)
+		}
+		re2, err := translatePattern(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		patterns[source] = pattern{source: source, matcher: regexp.MustCompile(re2)}
+	}
+	accepted := map[string]int{}
+	for range 20_000 {
+		s := change(texts[rng.IntN(len(texts))])
+		for name, quick := range quickFormats {
+			if quick([]byte(s)) {
+				accepted[name]++
+				if !formats[name].text(s) {
+					t.Fatalf("%q is a quick %s, and none", s, name)
+				}
+			}
+		}
+		for source, p := range patterns {
+			if got, want := sequences[source].match([]byte(s)), p.MatchString(s); got != want {
+				t.Fatalf("%s on %q: %v, and %v", source, s, got, want)
+			}
+		}
+	}
+	for name := range quickFormats {
+		if accepted[name] < 100 {
+			t.Errorf("only %d of %s were accepted", accepted[name], name)
+		}
+	}
 }

@@ -48,11 +48,16 @@ func (s *Set) machineFor(o Options, waived map[*subschema][]string) *machine {
 	}
 	m := s.machines[key]
 	if m == nil {
-		m = &machine{dialect: s.dialect, direction: o.Direction, undeclared: o.Undeclared, waived: waived, stations: map[string]*station{}, ids: map[*subschema]uint32{},
-			names: map[string]uint32{}, permissions: map[string]int{}, presence: map[string]*subschema{}}
-		m.fields.Store(&[]string{"*"})
+		m = newMachine(s.dialect, o, waived)
 		s.machines[key] = m
 	}
+	return m
+}
+
+func newMachine(d Dialect, o Options, waived map[*subschema][]string) *machine {
+	m := &machine{dialect: d, direction: o.Direction, undeclared: o.Undeclared, waived: waived, stations: map[string]*station{},
+		ids: map[*subschema]uint32{}, names: map[string]uint32{}, permissions: map[string]int{}, presence: map[string]*subschema{}}
+	m.fields.Store(&[]string{"*"})
 	return m
 }
 

@@ -302,7 +302,7 @@ func (m *machine) object(x *expansion, asserting []judged) *objectStation {
 		for _, p := range r.patterns {
 			if !sources[p.pattern.source] {
 				sources[p.pattern.source] = true
-				o.patterns = append(o.patterns, textPattern{sequenceOf(p.pattern.source), p.pattern})
+				o.patterns = append(o.patterns, textPatternOf(p.pattern))
 			}
 		}
 		if r.names != nil {

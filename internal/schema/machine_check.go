@@ -3,6 +3,7 @@ package schema
 import (
 	"math/big"
 	"math/bits"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -98,6 +99,14 @@ type textPattern struct {
 	pattern  pattern
 }
 
+func textPatternOf(p pattern) (t textPattern) {
+	t.pattern = p
+	if _, ok := p.matcher.(*regexp.Regexp); ok {
+		t.sequence = sequenceOf(p.source)
+	}
+	return t
+}
+
 type textFormat struct {
 	quick func([]byte) bool // accepts most of what exact does, and nothing else; nil: nothing
 	exact func(string) bool
@@ -109,7 +118,7 @@ func textOf(asserting []judged) *textCheck {
 		if r := g.schema.text; r != nil {
 			c.least, c.most = max(c.least, r.least), tighter(c.most, r.most)
 			if r.pattern.matcher != nil {
-				c.patterns = append(c.patterns, textPattern{sequenceOf(r.pattern.source), r.pattern})
+				c.patterns = append(c.patterns, textPatternOf(r.pattern))
 			}
 		}
 		if f := g.schema.format; f != nil && f.text != nil {

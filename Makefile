@@ -56,7 +56,7 @@ fuzz: ## every fuzz target for FUZZTIME=30s
 	@for pkg in $$(go list ./...); do
 	  for target in $$(go test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do
 	    echo "fuzzing $$pkg $$target for $(FUZZTIME)"
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "$$pkg"
 	  done
 	done
 

@@ -261,19 +261,23 @@ func TestPairs(t *testing.T) {
 					want = append(want, strings.TrimSuffix(a.line, " HTTP/1.1"))
 				}
 			}
-			passed := map[string]bool{}
+			passed, spoilt := map[string]bool{}, map[string]bool{}
 			for _, e := range g.events(t) {
-				if e.Status == http.StatusNoContent {
+				switch {
+				case e.Status == http.StatusNoContent:
 					passed[e.ID] = true
+				case e.Status == http.StatusBadGateway:
+					spoilt[e.ID] = true // let pass, too: who answers before the end of a body may spoil the answer
 				}
 			}
 			var got []string
 			byUsers := 0
 			for _, s := range api.seen(t) {
-				if !passed[s.ID] {
+				if !passed[s.ID] && !spoilt[s.ID] {
 					t.Fatalf("%s read what the gate did not let pass, or twice: %+v", kind, s)
 				}
 				delete(passed, s.ID)
+				delete(spoilt, s.ID)
 				if strings.HasPrefix(s.URI, "/public/alice") || strings.HasPrefix(s.URI, "/public/bob") {
 					byUsers++
 					continue

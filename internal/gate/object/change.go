@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"github.com/portreeve/portreeve/internal/gate/exchange"
+	"github.com/portreeve/portreeve/internal/plan"
 	"github.com/portreeve/portreeve/internal/schema"
 )
 
 // keepsOwner reports whether the object is still the caller's after the change that the body asks for: a change is judged
 // on what it makes of the object too. A body that names no owner leaves it as it is.
 func (r *rule) keepsOwner(x *exchange.Exchange) bool {
-	if len(x.Body) == 0 {
+	if x.Body == nil && bodiless(x.Request) {
 		return true
 	}
 	me, known := r.mine(&x.Principal)
@@ -24,6 +25,8 @@ func (r *rule) keepsOwner(x *exchange.Exchange) bool {
 	switch {
 	case err != nil:
 		return false
+	case x.Body == nil: // sent on as it comes: bytes that nothing judges, if the document declares them as that
+		return r.declaresBytes(t)
 	case t == "application/json-patch+json":
 		return patchKeeps(x.Body, r.owner.name, me)
 	case t == "application/x-www-form-urlencoded":
@@ -32,9 +35,27 @@ func (r *rule) keepsOwner(x *exchange.Exchange) bool {
 	return bodyKeeps(x.Body, r.owner.name, me)
 }
 
+// declaresBytes reports whether bodies of a media type are passed on unread, by the document's word. A form of several
+// parts is none of these: it has names, and one may be the owner's.
+func (r *rule) declaresBytes(t string) bool {
+	if r.op.Request.Body == nil || strings.HasPrefix(t, "multipart/") {
+		return false
+	}
+	major, _, _ := strings.Cut(t, "/")
+	for _, m := range r.op.Request.Body.Media {
+		if d := strings.ToLower(m.Type); m.Delivery == plan.Relay && (d == t || d == major+"/*" || d == "*/*") {
+			return true
+		}
+	}
+	return false
+}
+
 // bodyKeeps reads a whole object, or a merge patch (RFC 7396): what stands at the owner's place must be the caller, and
 // nothing above it may be anything but an object, for it would take the owner's place away.
 func bodyKeeps(body []byte, owner, me string) bool {
+	if schema.Strict(body) != nil {
+		return false
+	}
 	if v, found := schema.Lookup(body, owner); found {
 		text, ok := v.Text()
 		return ok && text == me
@@ -72,23 +93,28 @@ func patchKeeps(body []byte, owner, me string) bool {
 	if schema.Strict(body) != nil {
 		return false
 	}
-	var operations []struct {
-		Op, Path string
-		From     *string
-		Value    json.RawMessage
-	}
+	var operations []map[string]json.RawMessage // a struct would take names in any case, of which an API sees one
 	if json.Unmarshal(body, &operations) != nil {
 		return false
 	}
 	for _, o := range operations {
-		at := covers(o.Path, owner)
+		for name := range o { // another case of a name is that name to some readers
+			if lower := strings.ToLower(name); lower != name && (lower == "op" || lower == "path" || lower == "from" || lower == "value") {
+				return false
+			}
+		}
+		op, path := member(o, "op"), member(o, "path")
+		if op == nil || path == nil {
+			return false
+		}
+		at := covers(*path, owner)
 		switch {
-		case o.Op == "test":
-		case o.Op == "move" && (o.From == nil || covers(*o.From, owner) != apart):
+		case *op == "test":
+		case *op == "move" && (member(o, "from") == nil || covers(*member(o, "from"), owner) != apart):
 			return false
 		case at == apart:
-		case at == exact && (o.Op == "add" || o.Op == "replace"):
-			v, _ := schema.Lookup(o.Value, "")
+		case at == exact && (*op == "add" || *op == "replace"):
+			v, _ := schema.Lookup(o["value"], "")
 			if text, ok := v.Text(); !ok || text != me {
 				return false
 			}
@@ -97,6 +123,19 @@ func patchKeeps(body []byte, owner, me string) bool {
 		}
 	}
 	return true
+}
+
+// member is the text of a member, nil where it is none.
+func member(o map[string]json.RawMessage, name string) *string {
+	v, _ := schema.Lookup(o[name], "")
+	if v.Kind != schema.String {
+		return nil
+	}
+	text, ok := v.Text()
+	if !ok {
+		return nil
+	}
+	return &text
 }
 
 type reach uint8

@@ -100,7 +100,7 @@ func (e expression) all(x *exchange.Exchange) (ids []string, ok bool) {
 	switch e.where {
 	case inBody:
 		if x.Body == nil {
-			return nil, true
+			return nil, bodiless(x.Request) // one that was let pass unread could name anything
 		}
 		ok = true
 		read := schema.Every(x.Body, e.name, func(v schema.Value) {
@@ -120,6 +120,10 @@ func (e expression) all(x *exchange.Exchange) (ids []string, ok bool) {
 	}
 	id, ok := e.one(x)
 	return []string{id}, ok
+}
+
+func bodiless(r *http.Request) bool {
+	return r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0
 }
 
 // given reports whether an optional parameter is there, once or oftener.

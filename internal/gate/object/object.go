@@ -204,7 +204,7 @@ func (r *rule) source() error {
 			return fmt.Errorf("source %s needs owner: $response.body#/…", r.From)
 		}
 		if r.From == plan.FromConditional {
-			r.proof = new(proof)
+			r.proof = newProof()
 		}
 	case plan.FromLedger:
 		if r.owners == nil {

@@ -3,7 +3,7 @@ package object
 import (
 	"fmt"
 	"net/http"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/gate/exchange"
@@ -16,18 +16,15 @@ import (
 // the change itself. One that makes it all the same has made a change that was judged a moment before, as a prefetch's
 // is; from then on the operation is refused, for the promise does not hold.
 type proof struct {
-	mu      sync.Mutex
-	state   proofState
-	checked time.Time
+	until   atomic.Int64 // proven until then, Unix nanoseconds
+	refuted atomic.Bool
+	turn    chan struct{} // held while it is tried
 }
 
-type proofState uint8
+func newProof() *proof { return &proof{turn: make(chan struct{}, 1)} }
 
-const (
-	unproven proofState = iota
-	proven
-	refuted
-)
+// patience is how long a request waits while another one tries it.
+const patience = 2 * time.Second
 
 // proofLasts is how long an API that honoured If-Match is believed to go on doing so.
 const proofLasts = time.Hour
@@ -40,17 +37,31 @@ func (r *rule) prove(x *exchange.Exchange) exchange.Verdict {
 	if r.From != plan.FromConditional {
 		return exchange.Pass
 	}
-	r.proof.mu.Lock() // one at a time: the others wait for what it finds
-	defer r.proof.mu.Unlock()
-	switch {
-	case r.proof.state == refuted:
+	if r.proof.refuted.Load() {
 		return r.unconditional(x)
-	case r.proof.state == proven && x.Now.Sub(r.proof.checked) < proofLasts:
+	}
+	if x.Now.UnixNano() < r.proof.until.Load() {
+		return exchange.Pass
+	}
+	wait := time.NewTimer(patience)
+	defer wait.Stop()
+	select {
+	case r.proof.turn <- struct{}{}:
+		defer func() { <-r.proof.turn }()
+	case <-wait.C:
+		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: time.Second, Fine: "precondition_unproven"})
+	case <-x.Request.Context().Done():
+		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Retry: time.Second, Fine: "client_gone"})
+	}
+	switch {
+	case r.proof.refuted.Load():
+		return r.unconditional(x)
+	case x.Now.UnixNano() < r.proof.until.Load():
 		return exchange.Pass
 	}
 	path := x.Request.URL.EscapedPath()
 	body := x.Body
-	if body == nil && x.Request.ContentLength != 0 {
+	if body == nil && !bodiless(x.Request) {
 		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Fine: "precondition_unproven"})
 	}
 	told, err := x.Ask(exchange.Question{Method: x.Request.Method, Path: path, Body: body, Header: http.Header{"If-Match": {staleTag}}})
@@ -58,14 +69,14 @@ func (r *rule) prove(x *exchange.Exchange) exchange.Verdict {
 	case err != nil:
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "precondition_unproven", Cause: err})
 	case told.Status == http.StatusPreconditionFailed:
-		r.proof.state, r.proof.checked = proven, x.Now
+		r.proof.until.Store(x.Now.Add(proofLasts).UnixNano())
 		return exchange.Pass
 	case told.Status >= 500:
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "precondition_unproven", Cause: fmt.Errorf("a stale If-Match: status %d", told.Status)})
 	case told.Status >= 400: // it refuses the change for another reason, and would the next time
 		return x.Refuse(exchange.Refusal{Status: told.Status, Reason: problem.InvalidRequest, Fine: "precondition_unproven"})
 	}
-	r.proof.state = refuted
+	r.proof.refuted.Store(true)
 	return r.unconditional(x)
 }
 

@@ -30,7 +30,8 @@ test: ## gofmt, vet, every test with the race detector, then the end-to-end modu
 	@export CGO_ENABLED=1
 	@go vet ./...
 	@go -C e2e vet ./...
-	@echo "go vet ./... (module, e2e): clean"
+	@go -C bench vet ./...
+	@echo "go vet ./... (module, e2e, bench): clean"
 	@echo "go test -race ./... (module, e2e), and the allocations without the race detector:"
 	@{
 	  status=0
@@ -40,9 +41,10 @@ test: ## gofmt, vet, every test with the race detector, then the end-to-end modu
 	  exit $$status
 	} | go run ./cmd/testsummary
 
-bench: ## every benchmark, with allocations; what attacks take from a good client beside them
-	@go test -run '^$$' -bench '$(BENCH)' -benchmem $$(grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -n1 dirname | sort -u)
+bench: ## every benchmark, with allocations, beside others' code too; what attacks take from a good client beside them
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem $$(grep -rlE '^func Benchmark' --include='*_test.go' --exclude-dir=bench --exclude-dir=e2e . | xargs -n1 dirname | sort -u)
 	@PORTREEVE_BESIDE=3s go -C e2e test -count=1 -timeout 0 -v -run '^TestBeside$$' ./...
+	@go -C bench test -bench '$(BENCH)' ./...
 
 soak: ## the gate under mixed load for SOAK=10m, then a minute of every attack at once: nothing leaks, nothing grows
 	@PORTREEVE_KILLS=200 go test -race -count=1 -timeout 0 -v -run '^TestKilled$$' ./internal/ledger
@@ -65,7 +67,9 @@ lint: ## gofmt, vet, a tidy module, the house
 	@if [ -n "$$unformatted" ]; then echo "not formatted:" $$unformatted >&2; exit 1; fi
 	@go vet ./...
 	@go -C e2e vet ./...
+	@go -C bench vet ./...
 	@go mod verify
 	@go mod tidy -diff
 	@go -C e2e mod tidy -diff
+	@go -C bench mod tidy -diff
 	@go test -count=1 -run 'House|Files|CanFail' .

@@ -197,6 +197,21 @@ var faults = [][2]string{
 	{`"europe"`, `"gift"`}, {`"total":`, `"totals":`}, {`"city":"Berlin",`, ``}, {`T10:15:30Z`, `T10:65:30Z`}, {`3f2b8c1e-`, `3f2b8c1-`}, {`"page":1`, `"page":1,"extra":1`}, {`"page":1}`, `"page":1`},
 }
 
+// ambiguous are changes after which two readers would read a body differently.
+var ambiguous = [][2]string{{`"page":1`, `"page":2,"page":1`}, {`"page":1`, `"page":2,"p\u0061ge":1`}, {`A third`, `A \ud800 third`}, {`A third`, "A \xff third"}}
+
+func TestOnlyOursRefusesWhatIsReadTwoWays(t *testing.T) {
+	for i, c := range contenders(t) {
+		for _, f := range ambiguous {
+			err := c.validate([]byte(strings.Replace(string(bodies[0].body), f[0], f[1], 1)))
+			if i == 0 && err == nil {
+				t.Errorf("%s takes %q", c.name, f[1])
+			}
+			t.Logf("%s on %q: %v", c.name, f[1], err)
+		}
+	}
+}
+
 func TestContendersDoTheSameWork(t *testing.T) {
 	for _, c := range contenders(t) {
 		for _, b := range bodies {

@@ -430,3 +430,35 @@ paths:
 		}
 	}
 }
+
+// What explain prints says by what it is decided, what of it is weak, and what is decided by nothing.
+func TestExplainSaysByWhatItIsDecided(t *testing.T) {
+	w := recordsWorld(t, newRecords(), "conditional", "source: prefetch", "")
+	for path, want := range map[string]string{
+		"GET /records/{id}":    "owner $response.body#/owner is the caller's subject, issuer embedded (source response)",
+		"PUT /records/{id}":    "read by get and changed by If-Match (source conditional)",
+		"DELETE /records/{id}": "(source prefetch), weak: it may change hands between the look and the act",
+		"POST /records":        "the caller becomes its owner (source ledger)",
+	} {
+		method, template, _ := strings.Cut(path, " ")
+		chain, err := w.d.Gate.Match(method, template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range chain.Steps {
+			if s.Stage == "object" && !strings.Contains(s.Rule, want) {
+				t.Errorf("%s: %s", path, s.Rule)
+			}
+		}
+	}
+	w = newWorld(t, settings{document: wrapDocument, config: "version: 1\ndocument: openapi.yaml\n", next: http.NotFoundHandler()})
+	chain, err := w.d.Gate.Match("GET", "/things/{id}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range chain.Steps {
+		if s.Stage == "object" && (!s.Absent || !strings.Contains(s.Rule, "unbound: $request.path.id")) {
+			t.Errorf("unbound: %+v", s.Rule)
+		}
+	}
+}

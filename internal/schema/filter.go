@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"bytes"
 	"math"
 	"slices"
 	"strconv"
@@ -126,7 +125,8 @@ type edit struct {
 // names nothing. Of what stays every byte is as it was. An error, a *Failure, means that the body is no strict JSON, or
 // that it has no array there; nothing of it may leave then.
 func (f *Filter) Run(dst, body []byte, keep func(Value) bool) (out []byte, left, gone int, err error) {
-	s := scan{parser: parser{s: string(body), max: DefaultDepth}}
+	run := &filtering{Filter: f, body: body, keep: keep}
+	s := scan{parser: parser{s: string(body), max: DefaultDepth}, filter: run}
 	if err := s.body(f.list); err != nil {
 		return nil, 0, 0, failure(err)
 	}
@@ -134,64 +134,79 @@ func (f *Filter) Run(dst, body []byte, keep func(Value) bool) (out []byte, left,
 		return nil, 0, 0, failure(s.fail("type"))
 	}
 	edits := []edit{{s.start, s.stop, false}}
-	for _, t := range f.totals {
-		c := scan{parser: parser{s: s.s, max: DefaultDepth}}
-		if err := c.body(t); err != nil {
-			return nil, 0, 0, failure(err)
-		}
-		if c.found == Number && (c.stop <= s.start || c.start >= s.stop) {
+	if len(f.totals) > 0 { // they are looked for in what is left when the array is empty, which is little
+		rest := string(body[:s.start]) + "[]" + string(body[s.stop:])
+		for _, t := range f.totals {
+			c := scan{parser: parser{s: rest, max: DefaultDepth}}
+			if err := c.body(t); err != nil {
+				return nil, 0, 0, failure(err)
+			}
+			if c.found != Number {
+				continue
+			}
+			if moved := s.stop - s.start - len("[]"); c.start > s.start {
+				c.start, c.stop = c.start+moved, c.stop+moved
+			}
 			edits = append(edits, edit{c.start, c.stop, true})
 		}
 	}
 	slices.SortFunc(edits, func(a, b edit) int { return a.start - b.start })
-	var array bytes.Buffer
-	if left, gone, err = f.elements(&array, body, s.s, s.start, keep); err != nil {
-		return nil, 0, 0, err
-	}
 	at := 0
 	for _, e := range edits {
 		dst = append(dst, body[at:e.start]...)
 		if at = e.stop; e.count {
-			dst = strconv.AppendInt(dst, int64(left), 10)
+			dst = strconv.AppendInt(dst, int64(run.left), 10)
 		} else {
-			dst = append(dst, array.Bytes()...)
+			dst = append(dst, run.array...)
 		}
 	}
-	return append(dst, body[at:]...), left, gone, nil
+	return append(dst, body[at:]...), run.left, run.gone, nil
 }
 
-// elements writes the array without what leaves, in one pass over its bytes.
-func (f *Filter) elements(to *bytes.Buffer, body []byte, text string, start int, keep func(Value) bool) (left, gone int, err error) {
-	s := scan{parser: parser{s: text, i: start, max: DefaultDepth}}
-	to.WriteByte('[')
+// filtering is one run of a filter.
+type filtering struct {
+	*Filter
+	body       []byte
+	keep       func(Value) bool
+	array      []byte // what stays of it
+	left, gone int
+}
+
+// elements reads the array at which s stands, in the one pass over the body that holds it to be strict JSON.
+func (f *filtering) elements(s *scan) error {
+	f.array = append(make([]byte, 0, len(f.body)-s.i), '[')
 	if err := s.enter(); err != nil {
-		return 0, 0, failure(err)
+		return err
 	}
-	if !s.next(']') {
-		for more := true; more; {
-			from := s.i
-			s.found = 0
-			if err := s.skip(f.owner); err != nil {
-				return 0, 0, failure(err)
+	if s.next(']') {
+		s.depth--
+		f.array = append(f.array, ']')
+		return nil
+	}
+	for more := true; more; {
+		from := s.i
+		s.found = 0
+		err := s.skip(f.owner)
+		if err != nil {
+			return err
+		}
+		v := Value{Kind: s.found}
+		if s.found != 0 {
+			v.Raw = f.body[s.start:s.stop]
+		}
+		if f.keep(v) {
+			if f.left > 0 {
+				f.array = append(f.array, ',')
 			}
-			v := Value{Kind: s.found}
-			if s.found != 0 {
-				v.Raw = body[s.start:s.stop]
-			}
-			if keep(v) {
-				if left > 0 {
-					to.WriteByte(',')
-				}
-				to.Write(body[from:s.i])
-				left++
-			} else {
-				gone++
-			}
-			if more, err = s.more(']'); err != nil {
-				return 0, 0, failure(err)
-			}
+			f.array = append(f.array, f.body[from:s.i]...)
+			f.left++
+		} else {
+			f.gone++
+		}
+		if more, err = s.more(']'); err != nil {
+			return err
 		}
 	}
-	to.WriteByte(']')
-	return left, gone, nil
+	f.array = append(f.array, ']')
+	return nil
 }

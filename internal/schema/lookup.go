@@ -72,6 +72,7 @@ type scan struct {
 	parser
 	found       Kind
 	start, stop int
+	filter      *filtering // nil: the value wanted is no array to be filtered
 }
 
 func (s *scan) body(path []string) error {
@@ -93,6 +94,12 @@ func (s *scan) skip(path []string) error {
 	case Object:
 		err = s.object(path)
 	case Array:
+		if f := s.filter; f != nil && path != nil && len(path) == 0 {
+			s.filter = nil // what follows is read for what each element names
+			err = f.elements(s)
+			s.found, s.start, s.stop = Array, start, s.i
+			return err
+		}
 		err = s.array(path)
 	case String:
 		_, err = s.str()

@@ -329,6 +329,9 @@ func canonicalise(r *http.Request, segments []segment, query []exchange.Param) {
 		decoded.WriteString(s.decoded)
 	}
 	delete(r.Header, "Host")
+	if r.Header.Get("User-Agent") == "" {
+		delete(r.Header, "User-Agent") // net/http sends none that is empty: it is not judged as one either
+	}
 	r.Host = strings.ToLower(r.Host)
 	u := url.URL{Path: decoded.String(), RawPath: escaped.String()}
 	u.RawQuery = EncodeQuery(query)

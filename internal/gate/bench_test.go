@@ -156,10 +156,10 @@ var chains = []struct {
 	how, credential string
 	ceiling         float64 // allocations of one exchange
 }{
-	{"proxy", "jwt", 96},
-	{"proxy", "key", 86},
-	{"wrap", "jwt", 72},
-	{"wrap", "key", 58},
+	{"proxy", "jwt", 100},
+	{"proxy", "key", 90},
+	{"wrap", "jwt", 76},
+	{"wrap", "key", 62},
 }
 
 // BenchmarkChain is the chain alone: no network, no disk, one held answer of 1 kB that loses two fields and has one

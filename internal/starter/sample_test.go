@@ -9,8 +9,8 @@ import (
 	"github.com/portreeve/portreeve/internal/vectors"
 )
 
-// TestSampleOfOwners counts how often what is proposed for documents of other people is right, by labels made by reading
-// them: a rule where the label is that rule, and none where it is none. What is only a comment is for a person to
+// TestSampleOfOwners counts how often what is proposed for documents of other people is right, by labels whose making, and
+// whose limits, testdata/owners.txt tells: a rule where the label is that rule, and none where it is none. What is only a comment is for a person to
 // decide, and is counted by itself.
 func TestSampleOfOwners(t *testing.T) {
 	text, err := os.ReadFile("testdata/owners.txt")

@@ -147,6 +147,10 @@ func (h handler) Ask(x *exchange.Exchange, q exchange.Question) (exchange.Told, 
 	p := x.Principal
 	r := x.Request.Clone(access.With(x.Request.Context(), &p))
 	r.Method, r.URL, r.RequestURI = q.Method, &url.URL{Path: path, RawPath: q.Path}, q.Path
+	if q.Query && x.Request.URL.RawQuery != "" {
+		r.URL.RawQuery = x.Request.URL.RawQuery
+		r.RequestURI += "?" + r.URL.RawQuery
+	}
 	r.Body, r.ContentLength, r.TransferEncoding, r.Trailer = http.NoBody, 0, nil, nil
 	exchange.Neutral(r.Header, q)
 	if q.Body != nil {

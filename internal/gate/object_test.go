@@ -462,3 +462,66 @@ func TestExplainSaysByWhatItIsDecided(t *testing.T) {
 		}
 	}
 }
+
+// The probe of a condition is the very change, its query too: where the API ignores the condition, dry_run must not be lost.
+func TestAProbeOfAConditionIsTheSameRequest(t *testing.T) {
+	var queries []string
+	records := newRecords()
+	records.honours = false
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			queries = append(queries, r.URL.RawQuery)
+		}
+		records.ServeHTTP(w, r)
+	})
+	up := httptest.NewServer(api)
+	t.Cleanup(up.Close)
+	document := strings.NewReplacer("SOURCE", "conditional", "{object: {type: Record, DELETE}}\n",
+		"{object: {type: Record, source: conditional}}\n      parameters: [{name: dry_run, in: query, schema: {type: boolean}}]\n").Replace(recordsDocument)
+	w := newWorld(t, settings{document: document, config: "version: 1\ndocument: openapi.yaml\nupstream: {url: " + up.URL + "}\n", people: "user alice subject=7"})
+	status, _ := w.change("DELETE", "/records/1?dry_run=true", "alice", "")
+	wants(t, status, 502, "the condition is ignored")
+	if len(queries) != 1 || queries[0] != "dry_run=true" {
+		t.Errorf("asked with %q", queries)
+	}
+}
+
+// Who takes something off an object has not taken the object away.
+func TestTheLedgerForgetsOnlyWhatIsGone(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost:
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusCreated)
+			io.WriteString(w, `{"id":5}`)
+		case r.Method == http.MethodDelete && r.URL.Path != "/records/5/photo":
+			w.WriteHeader(http.StatusNotFound) // there is no such tag
+		default:
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}))
+	t.Cleanup(up.Close)
+	document := strings.NewReplacer("SOURCE", "ledger", "DELETE", "source: ledger").Replace(recordsDocument) + `
+  /records/{id}/photo:
+    parameters: [{name: id, in: path, required: true, schema: {type: string}}]
+    delete:
+      operationId: unphoto
+      x-portreeve: {object: {type: Record, id: $request.path.id, source: ledger}}
+      responses: {"204": {description: gone}}
+  /records/{id}/tags/{tag}:
+    parameters: [{name: id, in: path, required: true, schema: {type: string}}, {name: tag, in: path, required: true, schema: {type: string}}]
+    delete:
+      operationId: untag
+      x-portreeve: {object: {type: Record, id: $request.path.id, source: ledger}}
+      responses: {"204": {description: gone}}
+`
+	w := newWorld(t, settings{document: document, config: "version: 1\ndocument: openapi.yaml\nupstream: {url: " + up.URL + "}\n", people: "user alice subject=7"})
+	status, _ := w.change("POST", "/records", "alice", "")
+	wants(t, status, 201, "made")
+	status, _ = w.change("DELETE", "/records/5/photo", "alice", "")
+	wants(t, status, 204, "its photo is gone")
+	status, _ = w.change("DELETE", "/records/5/tags/none", "alice", "")
+	wants(t, status, 404, "a tag that is not there")
+	status, _ = w.change("PUT", "/records/5", "alice", `{"text":"a"}`)
+	wants(t, status, 204, "it is still hers")
+}

@@ -103,6 +103,7 @@ type Asker interface {
 type Question struct {
 	Method string
 	Path   string      // percent-encoded in the canonical form
+	Query  bool        // with the exchange's own query, too
 	Header http.Header // set beside what the caller's own request would carry; nil: none
 	Body   []byte      // with it goes the exchange's own Content-Type
 }

@@ -146,11 +146,15 @@ const (
 	above // or below: what is written into the owner makes it something else
 )
 
-// covers compares two JSON pointers by what they mean: ~1 and ~01 are other spellings of names.
+// covers compares two JSON pointers by what they mean: ~1 and ~01 are other spellings of names. To some readers letters are
+// alike in both cases, and a pointer without its first slash is one all the same.
 func covers(a, owner string) reach {
+	if a != "" && a[0] != '/' {
+		a = "/" + a
+	}
 	x, y := strings.Split(a, "/"), strings.Split(owner, "/")
 	for i := range min(len(x), len(y)) {
-		if unescape(x[i]) != unescape(y[i]) {
+		if !strings.EqualFold(unescape(x[i]), unescape(y[i])) {
 			return apart
 		}
 	}

@@ -28,6 +28,7 @@ func TestAChangeKeepsTheOwner(t *testing.T) {
 		{`[{"op":"replace","path":"/owner/id","Path":"/name","value":8}]`, false}, {`[{"op":"replace","OP":"test","path":"/owner/id","value":8}]`, false}, {`[{"op":"replace","path":"/owner/id","value":8,"VALUE":7}]`, false},
 		{`[{"op":"replace","path":"/name","PATH":"/owner/id","value":8}]`, false}, {`[{"op":"move","path":"/x","from":"/owner/id","From":"/y"}]`, false}, {`[{"path":"/owner/id","value":8}]`, false}, {`[{"op":1,"path":"/owner/id","value":8}]`, false}, {`[{"op":"replace","path":1}]`, false},
 		{`{"owner":{"id":8}}`, false}, {``, false}, {`[1]`, false},
+		{`[{"op":"replace","path":"owner/id","value":8}]`, false}, {`[{"op":"replace","path":"/Owner/ID","value":8}]`, false}, {`[{"op":"move","from":"owner","path":"/x"}]`, false},
 	} {
 		if got := patchKeeps([]byte(c.body), "/owner/id", "7"); got != c.want {
 			t.Errorf("%s: %v", c.body, got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/portreeve/portreeve/internal/gate/exchange"
@@ -39,11 +40,17 @@ func (r *rule) remember(x *exchange.Exchange, status int) exchange.Verdict {
 		return r.record(x, nil)
 	case r.makes() && status >= 200 && status < 300 && r.id.where == inAnswer && !held(x):
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "made_unnamed"})
-	case r.op.Method == http.MethodDelete && !r.makes() && (status >= 200 && status < 300 || status == http.StatusNotFound || status == http.StatusGone):
+	case r.op.Method == http.MethodDelete && r.removes() && (status >= 200 && status < 300 || status == http.StatusNotFound || status == http.StatusGone):
 		// What stays in the ledger when this fails gives nobody anything: the object is gone.
 		_ = r.owners.Forget(context.WithoutCancel(x.Request.Context()), r.Type, x.Object.ID)
 	}
 	return exchange.Pass
+}
+
+// removes reports whether a DELETE takes away the object itself: of /records/{id} it does, of /records/{id}/photo it does
+// not, whether that is there or not.
+func (r *rule) removes() bool {
+	return r.id.ofRequest() && (r.id.where != inPath || strings.HasSuffix(r.op.Path, "{"+r.id.name+"}"))
 }
 
 func held(x *exchange.Exchange) bool { return x.Media != nil && x.Out.Delivery() == plan.Hold }

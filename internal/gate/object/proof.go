@@ -64,7 +64,8 @@ func (r *rule) prove(x *exchange.Exchange) exchange.Verdict {
 	if body == nil && !bodiless(x.Request) {
 		return x.Refuse(exchange.Refusal{Status: http.StatusServiceUnavailable, Reason: problem.Unavailable, Fine: "precondition_unproven"})
 	}
-	told, err := x.Ask(exchange.Question{Method: x.Request.Method, Path: path, Body: body, Header: http.Header{"If-Match": {staleTag}}})
+	// The query is part of the change: without its dry_run, say, it would be another.
+	told, err := x.Ask(exchange.Question{Method: x.Request.Method, Path: path, Query: true, Body: body, Header: http.Header{"If-Match": {staleTag}}})
 	switch {
 	case err != nil:
 		return x.Refuse(exchange.Refusal{Status: http.StatusBadGateway, Reason: problem.Upstream, Fine: "precondition_unproven", Cause: err})

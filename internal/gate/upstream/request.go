@@ -58,6 +58,9 @@ func (s *Stage) question(ctx context.Context, x *exchange.Exchange, q exchange.Q
 	}
 	out := (&http.Request{Method: q.Method, Host: s.host, Header: make(http.Header, len(x.Request.Header)+12), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		URL: &url.URL{Scheme: s.scheme, Host: s.host, Path: s.rule.BasePath + path, RawPath: s.rule.BasePath + q.Path}}).WithContext(ctx)
+	if q.Query {
+		out.URL.RawQuery = s.query(x)
+	}
 	s.copyHeaders(out.Header, x.Request.Header)
 	exchange.Neutral(out.Header, q)
 	if err := s.identify(out, x); err != nil {

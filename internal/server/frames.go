@@ -155,8 +155,10 @@ func (f *frames) received(h frameInfo, now time.Time) string {
 		f.block, f.parts, f.blocked = h.flags&flagEndHeaders == 0, 0, h.length
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.lastID = max(f.lastID, h.stream)
-		f.opened.add(now)
+		if h.stream > f.lastID { // else it is a stream's trailers: they open none
+			f.lastID = h.stream
+			f.opened.add(now)
+		}
 		return f.header()
 	case frameContinuation:
 		f.block = h.flags&flagEndHeaders == 0

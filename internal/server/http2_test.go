@@ -77,6 +77,13 @@ func fields(method, path string, more ...string) []byte {
 	return b.Bytes()
 }
 
+// trailers is a header block of one field, which is no pseudo-header.
+var trailers = func() []byte {
+	var b bytes.Buffer
+	hpack.NewEncoder(&b).WriteField(hpack.HeaderField{Name: "x-end", Value: "1", Sensitive: true})
+	return b.Bytes()
+}()
+
 func (p *peer) headers(id uint32, block []byte, end bool) error {
 	return p.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block, EndHeaders: true, EndStream: end})
 }
@@ -89,6 +96,10 @@ var floods = []struct {
 	{"rapid reset", "h2_resets", func(p *peer, i int) error {
 		id := uint32(2*i + 1)
 		return errors.Join(p.headers(id, fields("GET", "/slow"), true), p.WriteRSTStream(id, http2.ErrCodeCancel))
+	}},
+	{"rapid reset of requests that have trailers", "h2_resets", func(p *peer, i int) error {
+		id := uint32(2*i + 1)
+		return errors.Join(p.headers(id, fields("POST", "/slow"), false), p.headers(id, trailers, true), p.WriteRSTStream(id, http2.ErrCodeCancel))
 	}},
 	{"made you reset: window update of 0", "h2_resets", func(p *peer, i int) error {
 		id := uint32(2*i + 1)

@@ -73,6 +73,9 @@ func (b *Breaker) Allow() (report func(error), retry time.Duration) {
 // State is "closed", "open" or "half-open".
 func (b *Breaker) State() string { return b.two.State().String() }
 
+// Trying reports whether one call is let through, whose answer decides.
+func (b *Breaker) Trying() bool { return b.two.State() == gobreaker.StateHalfOpen }
+
 // Trips is how often it opened.
 func (b *Breaker) Trips() uint64 { return b.trips.Load() }
 

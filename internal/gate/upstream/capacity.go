@@ -42,12 +42,18 @@ func (c *call) enter(x *exchange.Exchange) exchange.Verdict {
 	if report == nil {
 		return unavailable(x, "upstream_breaker", retry)
 	}
+	upload := x.Body == nil && x.Request.ContentLength != 0 && x.Request.Body != nil && x.Request.Body != http.NoBody
+	if upload && c.capacity.Breaker.Trying() {
+		// Everybody waits for the one call that is tried: it must not be one that its client may draw out.
+		report(errNoAnswer)
+		return unavailable(x, "upstream_breaker", time.Second)
+	}
 	if !c.capacity.Load.Admit(x.Principal.Authenticated()) {
 		report(errNoAnswer)
 		return unavailable(x, "overload", time.Duration(1+c.capacity.Load.Shed()%3)*time.Second) // not all of them at once again
 	}
 	x.Passage = exchange.Passage{Settle: c.over, Report: report, Began: time.Now(), Counted: true}
-	if x.Body == nil && x.Request.ContentLength != 0 && x.Request.Body != nil && x.Request.Body != http.NoBody {
+	if upload {
 		// A body that is sent on as it comes takes as long as the client likes: it must neither fill the places that all
 		// share nor make the API look slow.
 		c.capacity.Load.Done(c.pace, 0)

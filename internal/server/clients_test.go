@@ -31,6 +31,10 @@ paths:
       operationId: mine
       security: [{client: []}]
       responses: {"200": {description: ok, content: {text/plain: {schema: {type: string}}}}}
+    post:
+      operationId: change
+      security: [{client: []}]
+      responses: {"200": {description: ok, content: {text/plain: {schema: {type: string}}}}}
   /staff:
     get:
       operationId: staff
@@ -144,6 +148,37 @@ func (r *running) reasons(t *testing.T) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// A browser shows its user's certificate by itself, as it does cookies: a foreign page changes nothing by it.
+//
+//threat:41 a page of a foreign origin that has a browser show its user's certificate → 403
+func TestAForeignPageHasNoCertificate(t *testing.T) {
+	c := newClientele(t, "")
+	conf := c.as(c.root.Issue(t, dns("a.internal")))
+	post := func(headers ...string) func(*http.Request) {
+		return func(r *http.Request) {
+			r.Method = http.MethodPost
+			for i := 0; i < len(headers); i += 2 {
+				r.Header.Set(headers[i], headers[i+1])
+			}
+		}
+	}
+	for _, x := range []struct {
+		what    string
+		headers []string
+		want    int
+	}{
+		{"a program", nil, 200},
+		{"its own page", []string{"Sec-Fetch-Site", "same-origin", "Origin", c.URL()}, 200},
+		{"a foreign page", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.test"}, 403},
+		{"a foreign page in an old browser", []string{"Origin", "https://evil.test"}, 403},
+		{"one that hides its origin", []string{"Sec-Fetch-Site", "same-site"}, 403},
+	} {
+		if got := c.ask(conf, "/mine", post(x.headers...)); got.status != x.want {
+			t.Errorf("%s: %d %s", x.what, got.status, got.body)
+		}
+	}
 }
 
 // Who shows what, and what comes of it: 401 for what proves nobody, 403 for somebody who may not, and never a handshake

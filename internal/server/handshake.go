@@ -97,8 +97,12 @@ func (h *handshakes) shake(raw net.Conn) {
 	raw.SetDeadline(time.Time{})
 	var c net.Conn = secure
 	switch secure.ConnectionState().NegotiatedProtocol {
+	case "h2":
 	case "", "http/1.1":
 		c = wire.New(secure, h.limits)
+	default: // an authority's challenge, answered by the handshake (RFC 8737 §3): net/http would go on with HTTP/1.1, read generously
+		c.Close()
+		return
 	}
 	select {
 	case h.ready <- c:

@@ -222,7 +222,7 @@ func (r *rule) forged(x *exchange.Exchange) bool {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return false
 	}
-	if !slices.ContainsFunc(x.Proofs, func(p exchange.Proof) bool { return r.identity.Scheme(p.Scheme).Location == plan.InCookie }) {
+	if !slices.ContainsFunc(x.Proofs, func(p exchange.Proof) bool { return ambient(r.identity.Scheme(p.Scheme).Location) }) {
 		return false
 	}
 	switch x.Request.Header.Get("Sec-Fetch-Site") {
@@ -233,6 +233,10 @@ func (r *rule) forged(x *exchange.Exchange) bool {
 	}
 	return x.Foreign || x.Request.Header.Get("Origin") == "" // another site, and no origin that cors allows
 }
+
+// ambient reports whether a browser adds a credential by itself, whoever's page asks: cookies, and the certificate that its
+// user once chose for a host.
+func ambient(l plan.Location) bool { return l == plan.InCookie || l == plan.InTLS }
 
 // failure is a credential that did not hold for one scheme.
 type failure struct {
